@@ -1,0 +1,145 @@
+"""Totals of one window under the boundaries ``marginal``, ``device``, ``host`` and ``facility``.
+
+Sums are made only of what is known; whatever is not known is named in ``missing``. A channel that is part of another
+is never added to it. A total of the host needs a reading of the whole machine: the processor, the memory and the
+boards alone leave out fans, disks and the power supply, so without a ``system`` channel only its lower bound is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from joulemark.records import BoundaryName, ChannelEnergy, Component, Measurement, Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The energy inside a boundary, its interval, what it leaves out, and how its joules came about."""
+
+    boundary: BoundaryName
+    energy_j: float | None
+    low_j: float | None
+    high_j: float | None
+    missing: tuple[str, ...]
+    by_provenance_j: Mapping[Provenance, float]
+
+    @property
+    def provenance(self) -> dict[str, float] | None:
+        """Shares of the energy by provenance, adding up to 1; ``None`` when the energy is not known or zero."""
+        total_j = sum(self.by_provenance_j.values())
+        if self.energy_j is None or total_j <= 0:
+            return None
+        return {str(kind): energy_j / total_j for kind, energy_j in self.by_provenance_j.items()}
+
+
+def total(
+    measurement: Measurement,
+    boundary: BoundaryName,
+    idle: Sequence[Measurement] = (),
+    pue_ratio: float | None = None,
+) -> Total:
+    """The energy of ``measurement`` inside ``boundary``; ``idle`` windows are needed for the marginal one."""
+    outer = [channel for channel in measurement.channels if channel.part_of is None]
+    if boundary is BoundaryName.DEVICE:
+        return _device(outer)
+    if boundary is BoundaryName.MARGINAL:
+        return _marginal(outer, measurement.duration_s, idle)
+    host = _host(outer)
+    if boundary is BoundaryName.HOST:
+        return host
+    return _facility(host, pue_ratio)
+
+
+def idle_power_w(channel: str, idle: Sequence[Measurement]) -> float | None:
+    """Mean power of a channel over the idle windows that know it."""
+    known = [
+        (energy.energy_j, window.duration_s)
+        for window in idle
+        for energy in window.channels
+        if energy.name == channel and energy.energy_j is not None
+    ]
+    duration_s = sum(duration_s for _, duration_s in known)
+    return sum(energy_j for energy_j, _ in known) / duration_s if duration_s > 0 else None
+
+
+def _device(outer: Sequence[ChannelEnergy]) -> Total:
+    used = [channel for channel in outer if channel.in_use and channel.component is not Component.SYSTEM]
+    return _sum(BoundaryName.DEVICE, used, _absent_components(outer))
+
+
+def _absent_components(outer: Sequence[ChannelEnergy]) -> tuple[str, ...]:
+    present = {channel.component for channel in outer}
+    return tuple(str(part) for part in (Component.CPU, Component.DRAM) if part not in present)
+
+
+def _marginal(outer: Sequence[ChannelEnergy], duration_s: float, idle: Sequence[Measurement]) -> Total:
+    above: list[ChannelEnergy] = []
+    missing: list[str] = list(_absent_components(outer))
+    for channel in outer:
+        if not channel.in_use or channel.component is Component.SYSTEM:
+            continue
+        baseline_w = idle_power_w(channel.name, idle)
+        if channel.energy_j is None or baseline_w is None:
+            above.append(replace(channel, energy_j=None, low_j=None, high_j=None))
+            if channel.energy_j is not None:
+                missing.append("idle")
+            continue
+        energy_j = channel.energy_j - baseline_w * duration_s
+        half_j, factor = channel.budget.half_width_j, channel.budget.model_factor
+        low_j, high_j = energy_j - half_j, energy_j + half_j
+        low_j = low_j / factor if low_j > 0 else low_j * factor
+        above.append(replace(channel, energy_j=energy_j, low_j=low_j, high_j=max(high_j * factor, high_j / factor)))
+    return _sum(BoundaryName.MARGINAL, above, tuple(dict.fromkeys(missing)))
+
+
+def _host(outer: Sequence[ChannelEnergy]) -> Total:
+    system = [channel for channel in outer if channel.component is Component.SYSTEM]
+    if system:
+        return _sum(BoundaryName.HOST, system, ())
+    known = [channel for channel in outer if channel.energy_j is not None]
+    missing = _absent_components(outer) + tuple(c.name for c in outer if c.energy_j is None)
+    lower = _sum(BoundaryName.HOST, known, ())
+    missing = (*missing, "rest of the machine (fans, disks, power supply)")
+    return replace(lower, energy_j=None, high_j=None, missing=missing)
+
+
+def _facility(host: Total, pue_ratio: float | None) -> Total:
+    facility = replace(host, boundary=BoundaryName.FACILITY)
+    if pue_ratio is None:
+        return replace(facility, energy_j=None, high_j=None, missing=(*host.missing, "PUE"))
+
+    def scaled(energy_j: float | None) -> float | None:
+        return None if energy_j is None else energy_j * pue_ratio
+
+    return replace(
+        facility,
+        energy_j=scaled(host.energy_j),
+        low_j=scaled(host.low_j),
+        high_j=scaled(host.high_j),
+        by_provenance_j={kind: energy_j * pue_ratio for kind, energy_j in host.by_provenance_j.items()},
+    )
+
+
+def _sum(boundary: BoundaryName, channels: Sequence[ChannelEnergy], missing: tuple[str, ...]) -> Total:
+    unknown = tuple(channel.name for channel in channels if channel.energy_j is None)
+    if unknown or not channels:
+        return Total(boundary, None, None, None, (*missing, *unknown) or ("any channel",), {})
+    by_provenance_j: dict[Provenance, float] = {}
+    energy_j = low_square = high_square = 0.0
+    for channel in channels:
+        assert channel.energy_j is not None
+        assert channel.low_j is not None
+        assert channel.high_j is not None
+        energy_j += channel.energy_j
+        low_square += (channel.energy_j - channel.low_j) ** 2
+        high_square += (channel.high_j - channel.energy_j) ** 2
+        by_provenance_j[channel.provenance] = by_provenance_j.get(channel.provenance, 0.0) + channel.energy_j
+    return Total(
+        boundary=boundary,
+        energy_j=energy_j,
+        low_j=energy_j - low_square**0.5,
+        high_j=energy_j + high_square**0.5,
+        missing=missing,
+        by_provenance_j=by_provenance_j,
+    )

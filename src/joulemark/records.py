@@ -1,0 +1,315 @@
+"""The nouns of joulemark: frozen records in base units.
+
+A name carries its unit (``_j``, ``_w``, ``_s``, ``_byte``, ``_n`` for a count, ``_i`` for an index). ``None`` means
+"not known" and is never replaced by zero. Joules are stored; grams, litres and money are computed on reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+SCHEMA_VERSION = 1
+
+
+class Provenance(StrEnum):
+    """How a joule came about, strongest first."""
+
+    COUNTER = "counter"  # a hardware energy counter, read at both edges
+    SAMPLED = "sampled"  # a hardware power gauge, integrated
+    MODELLED = "modelled"  # a formula on load or size
+    ASSUMED = "assumed"  # a constant
+
+
+class Component(StrEnum):
+    """The part of a machine that a channel covers."""
+
+    GPU = "gpu"
+    CPU = "cpu"
+    DRAM = "dram"
+    BOARD = "board"
+    SYSTEM = "system"
+
+
+class Quantity(StrEnum):
+    """What reading a channel yields: a count that only grows, or the power of this moment."""
+
+    ENERGY = "energy"
+    POWER = "power"
+
+
+class Purpose(StrEnum):
+    """The paper's distinction: a model made for one task, or one that is told in its prompt what to do."""
+
+    TASK_SPECIFIC = "task-specific"
+    MULTI_PURPOSE = "multi-purpose"
+
+
+class BoundaryName(StrEnum):
+    """Which channels a total counts."""
+
+    MARGINAL = "marginal"  # devices in use, above their own idle
+    DEVICE = "device"  # devices in use
+    HOST = "host"  # the whole machine
+    FACILITY = "facility"  # the host times the power usage effectiveness of the building
+
+
+class MendableError(Exception):
+    """What a person gave cannot be used. The message says in a line or two what is wrong and what to do."""
+
+
+class ReadFailure(Exception):
+    """A channel could not be read; ``reason`` is one of the codes of :mod:`joulemark.reasons`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One readable thing of a sensor.
+
+    ``read`` returns the running count of an energy channel (``count_j`` joules each), or the momentary power in
+    watts of a power channel. It raises :class:`ReadFailure`.
+    """
+
+    name: str
+    component: Component
+    provenance: Provenance
+    quantity: Quantity
+    read: Callable[[], float]
+    device: str  # what a person calls it
+    count_j: float = 1.0  # joules per count of an energy channel
+    resolution_j: float = 0.0  # the smallest step of an energy channel
+    update_period_s: float | None = None
+    wrap_n: int | None = None  # counts after which an energy counter starts again at zero
+    accuracy_ratio: float = 0.0  # half-width of the vendor's tolerance, as a share of the value
+    model_factor: float = 1.0  # a modelled value is right within times or divided by this
+    in_use: bool = True  # False: a device that is metered but not ours
+    part_of: str | None = None  # the channel that already contains this one; never added to it
+    reasons: tuple[str, ...] = ()  # what weakens every value of this channel
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A source of energy readings that was looked for in vain."""
+
+    source: str
+    why: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBudget:
+    """Half-widths at 95 % of what is known about a window's error, and the factor of a model."""
+
+    resolution_j: float = 0.0  # one count at each edge
+    update_j: float = 0.0  # update period times power at each edge
+    gap_j: float = 0.0  # between samples of a gauge
+    accuracy_j: float = 0.0  # the vendor's tolerance
+    model_factor: float = 1.0
+
+    @property
+    def half_width_j(self) -> float:
+        """The additive terms, combined as independent."""
+        return math.hypot(self.resolution_j, self.update_j, self.gap_j, self.accuracy_j)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEnergy:
+    """The energy of one channel over one window, with its interval and whatever weakens it."""
+
+    name: str
+    component: Component
+    provenance: Provenance
+    energy_j: float | None
+    low_j: float | None
+    high_j: float | None
+    budget: ErrorBudget
+    in_use: bool = True
+    part_of: str | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def uncertainty_j(self) -> float | None:
+        """The larger side of the interval; ``None`` where it has no bound."""
+        if self.energy_j is None or self.low_j is None or self.high_j is None:
+            return None
+        return max(self.energy_j - self.low_j, self.high_j - self.energy_j)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One window: when, how long, and what every channel says about it."""
+
+    started_at: str
+    duration_s: float
+    channels: tuple[ChannelEnergy, ...]
+    harness_cpu_s: float  # processor time the meter itself spent inside the window
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a cell's model is run. ``None`` leaves the choice to the task's own default."""
+
+    prompt: str | None = None  # a template with {text}, {question}, {context}
+    new_tokens_min_n: int | None = None
+    new_tokens_max_n: int | None = None
+    steps_n: int | None = None  # diffusion steps
+    image_px: int | None = None
+    dtype: str = "float32"
+    device: str = "auto"  # "auto": the first CUDA device, else the processor
+    threads_n: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is measured: a model on a dataset for a task."""
+
+    task: str
+    model: str
+    dataset: str
+    purpose: Purpose = Purpose.TASK_SPECIFIC
+    model_revision: str | None = None
+    split: str | None = None
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def cell_id(self) -> str:
+        """A short hash of everything that makes this cell this cell."""
+        return digest(asdict(self))[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """The rules by which every cell of a study is measured."""
+
+    queries_n: int = 1000
+    repeats_n: int = 10
+    seed: int = 0
+    warmup_n: int = 10  # queries before the window, at least
+    idle_s: float = 10.0  # length of each idle window, with the model loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Cells and protocol. ``study_id`` covers what is measured; more repeats are the same study, continued."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    protocol: Protocol = field(default_factory=Protocol)
+    description: str = ""
+    grid: str | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def study_id(self) -> str:
+        """A short hash of cells and protocol, without the number of repeats."""
+        protocol = {key: value for key, value in asdict(self.protocol).items() if key != "repeats_n"}
+        return digest({"cells": [cell.cell_id for cell in self.cells], "protocol": protocol})[:16]
+
+    def run_id(self, cell: Cell, repeat_i: int) -> str:
+        """The name of one repetition of one cell."""
+        return digest({"study": self.study_id, "cell": cell.cell_id, "repeat_i": repeat_i})[:20]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What was actually loaded."""
+
+    parameters_n: int | None
+    architecture: str
+    weights: str  # "trained" (has a quality) or "random" (has none)
+    dtype: str
+    device: str
+    weights_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How good the answers were, on the same samples whose energy was measured."""
+
+    metric: str
+    value: float | None
+    scored_n: int = 0
+    reason: str | None = None  # why ``value`` is not known
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """One query of one run."""
+
+    sample_i: int
+    duration_s: float
+    input_tokens_n: int | None
+    output_tokens_n: int | None
+    output: str
+    score: float | None
+    energy_j: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run has no measurement."""
+
+    phase: str  # "open sensors", "load", "warm up", "query", "score", "process"
+    kind: str  # the exception's type, or "Killed"
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine of a run. Its id covers the hardware, so that a restart is the same machine."""
+
+    cpu: str
+    cpus_n: int
+    memory_byte: int | None
+    gpus: tuple[str, ...]
+    virtualised: bool | None
+    kernel: str
+    system: str
+
+    @property
+    def machine_id(self) -> str:
+        """A short hash of processor, memory (to a GiB) and boards."""
+        memory_gib = None if self.memory_byte is None else round(self.memory_byte / 2**30)
+        return digest({"cpu": self.cpu, "cpus_n": self.cpus_n, "memory_gib": memory_gib, "gpus": self.gpus})[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One repetition of one cell."""
+
+    run_id: str
+    cell: Cell
+    repeat_i: int
+    order_i: int  # position in the sequence of the whole study
+    queries_n: int
+    machine_id: str
+    versions: Mapping[str, str]
+    started_at: str
+    failure: Failure | None = None
+    measurement: Measurement | None = None
+    idle_before: Measurement | None = None
+    idle_after: Measurement | None = None
+    load: Measurement | None = None
+    warmup_n: int | None = None
+    quality: Quality | None = None
+    model: ModelFacts | None = None
+    samples_sha256: str | None = None
+    samples_n: int | None = None  # distinct samples among the queries
+    input_tokens_n: int | None = None
+    output_tokens_n: int | None = None
+    reasons: tuple[str, ...] = ()
+    schema_version: int = SCHEMA_VERSION
+
+
+def digest(value: object) -> str:
+    """SHA-256 of the canonical JSON of ``value``, as hexadecimal digits."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
