@@ -1,0 +1,119 @@
+"""Sensors: functions that open hardware and hand out channels that can be read.
+
+A sensor is named in the entry-point group ``joulemark.sensors``. It takes a :class:`Setup` and returns a context
+manager over what it :class:`Found`: channels, and what it looked for in vain. Closing it releases the hardware.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from joulemark.records import Absence, Channel, MendableError, Provenance
+
+# These invent or repeat readings: only when asked for by name.
+ON_REQUEST = frozenset({"fake", "replay"})
+
+_STRENGTH = {Provenance.COUNTER: 0, Provenance.SAMPLED: 1, Provenance.MODELLED: 2, Provenance.ASSUMED: 3}
+
+
+class SensorError(MendableError):
+    """The sensors asked for cannot be opened; the message says what to do."""
+
+
+def _visible_devices() -> str | None:
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Where to look. ``requests`` are sensor names with an optional argument (``replay:trace.json``); empty: all."""
+
+    sysfs: Path = Path("/sys")
+    proc: Path = Path("/proc")
+    requests: tuple[str, ...] = ()
+    visible_devices: str | None = field(default_factory=_visible_devices)
+
+    def argument(self, sensor: str) -> str | None:
+        """What follows the colon in the request for ``sensor``."""
+        for request in self.requests:
+            name, _, argument = request.partition(":")
+            if name == sensor and argument:
+                return argument
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a sensor offers, and what it looked for in vain."""
+
+    channels: tuple[Channel, ...] = ()
+    absences: tuple[Absence, ...] = ()
+
+
+Sensor = Callable[[Setup], AbstractContextManager[Found]]
+
+
+def setup_from_environment(sysfs: Path | None = None, requests: tuple[str, ...] = ()) -> Setup:
+    """The setup of this process: ``sysfs`` if given, else ``JOULEMARK_SYSFS``, else ``/sys``.
+
+    Raises :class:`SensorError` when the folder does not exist.
+    """
+    root = sysfs or Path(os.environ.get("JOULEMARK_SYSFS") or "/sys")
+    if not root.is_dir():
+        raise SensorError(f"no folder {root}: give the root of a sysfs tree with --sysfs or JOULEMARK_SYSFS")
+    return Setup(sysfs=root, requests=requests)
+
+
+def sensor_points() -> Mapping[str, EntryPoint]:
+    """All registered sensors by name, ours and third parties'."""
+    return {point.name: point for point in sorted(entry_points(group="joulemark.sensors"), key=lambda p: p.name)}
+
+
+@contextmanager
+def open_sensors(setup: Setup) -> Iterator[Found]:
+    """Open the requested sensors (or all) and hand out their channels, strongest provenance first.
+
+    A modelled channel is dropped where a component has a counter or a gauge. A sensor that raises becomes an
+    :class:`~joulemark.records.Absence`. Raises :class:`SensorError` on an unknown name.
+    """
+    points = sensor_points()
+    names = [request.partition(":")[0] for request in setup.requests]
+    for name in names:
+        if name not in points:
+            raise SensorError(f"no sensor '{name}'; there are {', '.join(points)}")
+    chosen = names or [name for name in points if name not in ON_REQUEST]
+    channels: list[Channel] = []
+    absences: list[Absence] = []
+    with ExitStack() as stack:
+        for name in chosen:
+            try:
+                found = stack.enter_context(points[name].load()(setup))
+            except SensorError:
+                raise
+            except Exception as error:  # one broken driver or plug-in must not take the others along
+                absences.append(Absence(name, f"{type(error).__name__}: {error}"))
+                continue
+            channels.extend(found.channels)
+            absences.extend(found.absences)
+        yield Found(_strongest(channels), tuple(absences))
+
+
+def _strongest(channels: list[Channel]) -> tuple[Channel, ...]:
+    measured = {
+        channel.component
+        for channel in channels
+        if channel.provenance in (Provenance.COUNTER, Provenance.SAMPLED) and channel.part_of is None
+    }
+    kept = [
+        channel
+        for channel in channels
+        if channel.provenance in (Provenance.COUNTER, Provenance.SAMPLED) or channel.component not in measured
+    ]
+    names = {channel.name for channel in kept}
+    kept = [channel if channel.part_of in names else replace(channel, part_of=None) for channel in kept]
+    return tuple(sorted(kept, key=lambda channel: (_STRENGTH[channel.provenance], channel.component, channel.name)))

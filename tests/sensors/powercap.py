@@ -1,0 +1,15 @@
+"""A powercap tree in a folder, as the kernel lays it out."""
+
+from pathlib import Path
+
+RANGE_UJ = 262_143_328_850
+
+
+def zone(root: Path, folder: str, name: str, energy_uj: int = 0, range_uj: int | None = RANGE_UJ) -> Path:
+    path = root / "class" / "powercap" / folder
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "name").write_text(name + "\n")
+    (path / "energy_uj").write_text(f"{energy_uj}\n")
+    if range_uj is not None:
+        (path / "max_energy_range_uj").write_text(f"{range_uj}\n")
+    return path
