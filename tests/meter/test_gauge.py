@@ -1,0 +1,117 @@
+"""Gauges: the integral over samples, and the process that takes them."""
+
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from joulemark.meter import open_meter
+from joulemark.meter.energy import gauge_energy
+from joulemark.records import Channel, Component, Provenance, Quantity
+from joulemark.sensors import Setup
+
+GAUGE = Channel("gpu0", Component.GPU, Provenance.SAMPLED, Quantity.POWER, lambda: 0.0, "a board", update_period_s=0.1)
+
+
+def samples(power_w, count_n: int, step_s: float = 0.05):  # type: ignore[no-untyped-def]
+    return [(round(index * step_s * 1e9), power_w(index * step_s)) for index in range(count_n)]
+
+
+@given(st.floats(1, 700), st.floats(-5, 5), st.integers(1, 20_000_000), st.integers(60, 190))
+def test_a_ramp_is_integrated_exactly_between_samples(
+    start_w: float, slope: float, offset_ns: int, steps_n: int
+) -> None:
+    began_ns, ended_ns = offset_ns, offset_ns + steps_n * 10_000_000
+    energy = gauge_energy(GAUGE, began_ns, ended_ns, samples(lambda t: 1000 + start_w + slope * t, 100))
+    from_s, to_s = began_ns / 1e9, ended_ns / 1e9
+    truth_j = (to_s - from_s) * (1000 + start_w + slope * (from_s + to_s) / 2)
+    assert energy.energy_j == pytest.approx(truth_j, rel=1e-9)
+
+
+@given(st.lists(st.floats(0.001, 0.099), min_size=30, max_size=60, unique=True), st.floats(10, 500))
+def test_jittered_samples_of_steady_power_give_the_same(steps_s: list[float], power_w: float) -> None:
+    at_s, taken = 0.0, [(0, power_w)]
+    for step_s in steps_s:
+        at_s += step_s
+        taken.append((round(at_s * 1e9), power_w))
+    energy = gauge_energy(GAUGE, taken[0][0], taken[-1][0], taken)
+    assert energy.energy_j == pytest.approx(power_w * taken[-1][0] / 1e9)
+
+
+def test_a_gap_is_marked_and_widens_the_interval() -> None:
+    whole = samples(lambda t: 100.0 if t < 2 else 300.0, 100)
+    gapped = [sample for sample in whole if not 1.5e9 < sample[0] < 2.6e9]
+    full, holed = (gauge_energy(GAUGE, 0, 4_000_000_000, rows) for rows in (whole, gapped))
+    assert "sampling-gap" not in full.reasons
+    assert "sampling-gap" in holed.reasons
+    assert (holed.uncertainty_j or 0) > (full.uncertainty_j or 0)
+    assert holed.low_j is not None
+    assert holed.high_j is not None
+    assert holed.low_j <= 100 * 2 + 300 * 2 <= holed.high_j
+
+
+def test_no_sample_in_the_window_is_unknown() -> None:
+    assert gauge_energy(GAUGE, 10, 20, [(0, 5.0), (100, 5.0)]).energy_j is None
+    assert "no-samples" in gauge_energy(GAUGE, 10, 20, []).reasons
+    assert "sampler-failed" in gauge_energy(GAUGE, 10, 20, None).reasons
+
+
+def trace(tmp_path: Path, power_w: list[float], step_s: float) -> Path:
+    channel = {
+        "name": "gpu0", "component": "gpu", "provenance": "sampled", "quantity": "power", "device": "recorded",
+        "update_period_s": 0.1, "samples": [[index * step_s, watts] for index, watts in enumerate(power_w)],
+    }  # fmt: skip
+    file = tmp_path / "trace.json"
+    file.write_text(json.dumps({"schema_version": 1, "channels": [channel]}))
+    return file
+
+
+def test_the_sampler_process_integrates_a_replayed_gauge(tmp_path: Path) -> None:
+    file = trace(tmp_path, [120.0] * 600, 0.1)
+    with open_meter(Setup(requests=(f"replay:{file}",))) as meter:
+        window = meter.begin()
+        time.sleep(1.2)
+        measurement = window.end()
+    (energy,) = measurement.channels
+    assert energy.energy_j == pytest.approx(120.0 * measurement.duration_s, rel=1e-6)
+    assert energy.provenance is Provenance.SAMPLED
+    assert "replayed" in energy.reasons
+    assert measurement.harness_cpu_s > 0
+
+
+def test_a_trace_that_ends_leaves_the_energy_unknown(tmp_path: Path) -> None:
+    file = trace(tmp_path, [120.0, 120.0], 0.05)
+    with open_meter(Setup(requests=(f"replay:{file}",))) as meter:
+        time.sleep(0.3)
+        window = meter.begin()
+        time.sleep(0.3)
+        (energy,) = window.end().channels
+    assert energy.energy_j is None
+    assert "no-samples" in energy.reasons
+
+
+def test_the_sampler_ends_with_its_parent(tmp_path: Path) -> None:
+    import subprocess
+
+    file = trace(tmp_path, [1.0] * 1000, 0.1)
+    program = (
+        "import os, sys\n"
+        "from joulemark.meter import open_meter\n"
+        "from joulemark.sensors import Setup\n"
+        "with open_meter(Setup(requests=(f'replay:{sys.argv[1]}',))) as meter:\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    started_s = time.monotonic()
+    # The sampler holds the other end of our pipe: read() returns only when it is gone too.
+    subprocess.run([sys.executable, "-c", program, str(file)], stdout=subprocess.PIPE, check=False, timeout=20)
+    assert time.monotonic() - started_s < 15
+
+
+def test_modelled_gauges_keep_their_factor() -> None:
+    energy = gauge_energy(replace(GAUGE, model_factor=2.0), 0, 10**9, samples(lambda _: 50.0, 30))
+    assert energy.high_j == pytest.approx((50 + 0.776 * 0.1 * 50) * 2, rel=0.01)

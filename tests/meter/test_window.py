@@ -1,0 +1,172 @@
+"""The meter over counters whose truth is known, on a clock that moves only when told to."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from joulemark.meter import Meter
+from joulemark.records import Channel, ChannelEnergy, Measurement, ReadFailure
+from joulemark.sensors.fake import VirtualClock, energy_until_j, known_energy_channel
+
+STEADY = ((1.0, 35.0),)
+powers = st.lists(st.tuples(st.floats(0.01, 3.0), st.floats(1.0, 700.0)), min_size=1, max_size=4).map(tuple)
+# On whole milliseconds, so that a counter refreshed every millisecond is exact.
+spans_s = st.integers(1, 400_000).map(lambda ms: ms / 1000)
+
+
+def only(measurement: Measurement) -> ChannelEnergy:
+    (energy,) = measurement.channels
+    return energy
+
+
+def window(channel: Channel, clock: VirtualClock, duration_s: float, refreshes_n: int = 0) -> ChannelEnergy:
+    open_window = Meter([channel], clock=clock).begin()
+    for _ in range(refreshes_n):
+        clock.sleep(duration_s / (refreshes_n + 1))
+        open_window.refresh()
+    clock.sleep(duration_s / (refreshes_n + 1))
+    return only(open_window.end())
+
+
+@given(powers, spans_s, spans_s)
+def test_a_counter_gives_the_true_energy(
+    profile: tuple[tuple[float, float], ...], wait_s: float, span_s: float
+) -> None:
+    clock = VirtualClock()
+    channel = known_energy_channel(clock, profile)
+    clock.sleep(wait_s)
+    energy = window(channel, clock, span_s)
+    truth_j = energy_until_j(profile, wait_s + span_s) - energy_until_j(profile, wait_s)
+    assert energy.energy_j == pytest.approx(truth_j, rel=1e-6, abs=3e-6)
+    assert energy.low_j is not None
+    assert energy.high_j is not None
+    assert energy.low_j - 3e-6 <= truth_j <= energy.high_j + 3e-6
+
+
+@given(powers, spans_s, spans_s)
+def test_windows_add_up(profile: tuple[tuple[float, float], ...], first_s: float, second_s: float) -> None:
+    clock = VirtualClock()
+    meter = Meter([known_energy_channel(clock, profile)], clock=clock)
+    whole, first = meter.begin(), meter.begin()
+    clock.sleep(first_s)
+    parts_j = [only(first.end()).energy_j]
+    second = meter.begin()
+    clock.sleep(second_s)
+    parts_j.append(only(second.end()).energy_j)
+    assert only(whole.end()).energy_j == pytest.approx(math.fsum(part_j or 0.0 for part_j in parts_j), abs=2e-6)
+
+
+@given(st.integers(0, 10**9), st.floats(0.01, 100.0))
+def test_a_wrap_inside_the_window_costs_nothing(start_ms: int, span_s: float) -> None:
+    clock = VirtualClock()
+    wrap_n = 20_000_000_000  # 20 kJ: more than 35 W bring in 100 s
+    channel = known_energy_channel(clock, STEADY, wrap_n=wrap_n)
+    clock.sleep(start_ms / 1000)
+    energy_j = window(channel, clock, span_s).energy_j
+    assert energy_j == pytest.approx(35.0 * span_s, abs=35e-3 * 2 + 1e-5)
+
+
+def test_many_wraps_are_followed_by_refreshing() -> None:
+    clock = VirtualClock()
+    channel = known_energy_channel(clock, STEADY, wrap_n=100_000_000)  # 100 J: every 2.9 s
+    energy = window(channel, clock, 3600.0, refreshes_n=7199)
+    assert energy.energy_j == pytest.approx(35.0 * 3600, rel=1e-6)
+
+
+@given(spans_s.filter(lambda span_s: span_s >= 0.1))
+def test_the_interval_covers_a_slow_counter(span_s: float) -> None:
+    clock = VirtualClock()
+    channel = known_energy_channel(clock, STEADY, update_period_s=0.01)
+    clock.sleep(0.003)
+    energy = window(channel, clock, span_s + 0.0017)
+    assert energy.energy_j == pytest.approx(35.0 * (span_s + 0.0017), abs=35 * 0.01)
+
+
+def test_a_short_window_says_so() -> None:
+    clock = VirtualClock()
+    channel = known_energy_channel(clock, STEADY, update_period_s=0.1)
+    clock.sleep(1.0)
+    assert "window-too-short" in window(channel, clock, 0.5).reasons
+    assert "window-too-short" not in window(channel, clock, 1.0).reasons
+
+
+def test_a_counter_that_stands_still_is_unknown() -> None:
+    clock = VirtualClock()
+    stuck = replace(known_energy_channel(clock, STEADY), read=lambda: 7)
+    energy = window(stuck, clock, 5.0)
+    assert energy.energy_j is None
+    assert energy.low_j is None
+    assert energy.uncertainty_j is None
+    assert "counter-stood-still" in energy.reasons
+
+
+def test_a_counter_that_goes_back_is_unknown() -> None:
+    clock = VirtualClock()
+    readings = iter([1000, 10])
+    energy = window(replace(known_energy_channel(clock, STEADY), read=lambda: next(readings)), clock, 5.0)
+    assert energy.energy_j is None
+    assert "counter-went-back" in energy.reasons
+
+
+def test_a_reset_is_not_taken_for_a_wrap() -> None:
+    clock = VirtualClock()
+    readings = iter([50_000_000, 10])
+    channel = known_energy_channel(clock, STEADY, wrap_n=262_143_328_850)
+    energy = window(replace(channel, read=lambda: next(readings)), clock, 1.0)
+    assert energy.energy_j is None
+    assert "counter-went-back" in energy.reasons
+
+
+def failing_on(reading_n: int, clock: VirtualClock) -> Channel:
+    true, count = known_energy_channel(clock, STEADY), iter(range(1, 100))
+
+    def read() -> float:
+        if next(count) == reading_n:
+            raise ReadFailure("device-lost")
+        return true.read()
+
+    return replace(true, read=read)
+
+
+@pytest.mark.parametrize("reading_n", [1, 2])
+def test_a_failed_edge_is_unknown_with_its_reason(reading_n: int) -> None:
+    clock = VirtualClock()
+    energy = window(failing_on(reading_n, clock), clock, 5.0)
+    assert energy.energy_j is None
+    assert "device-lost" in energy.reasons
+
+
+def test_a_reading_that_fails_in_between_is_made_up_for() -> None:
+    clock = VirtualClock()
+    channel = replace(failing_on(3, clock), wrap_n=1_000_000_000)
+    energy = window(channel, clock, 10.0, refreshes_n=9)
+    assert energy.energy_j == pytest.approx(350.0)
+
+
+def test_one_failure_leaves_the_other_channels_alone() -> None:
+    clock = VirtualClock()
+    good = known_energy_channel(clock, STEADY, name="good")
+    opened = Meter([failing_on(1, clock), good], clock=clock).begin()
+    clock.sleep(2.0)
+    lost, kept = opened.end().channels
+    assert lost.energy_j is None
+    assert kept.energy_j == pytest.approx(70.0)
+
+
+@given(st.floats(1.0, 100.0), st.floats(1.0, 3.0))
+def test_a_model_is_right_within_its_factor(span_s: float, factor: float) -> None:
+    clock = VirtualClock()
+    energy = window(replace(known_energy_channel(clock, STEADY), model_factor=factor), clock, span_s)
+    assert energy.energy_j is not None
+    assert energy.low_j == pytest.approx(energy.energy_j / factor, rel=2e-3)
+    assert energy.high_j == pytest.approx(energy.energy_j * factor, rel=2e-3)
+
+
+def test_the_vendors_tolerance_is_in_the_interval() -> None:
+    clock = VirtualClock()
+    energy = window(known_energy_channel(clock, STEADY, accuracy_ratio=0.05), clock, 100.0)
+    assert energy.energy_j == pytest.approx(3500.0)
+    assert energy.uncertainty_j == pytest.approx(0.05 * 3500, rel=1e-3)

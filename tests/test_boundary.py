@@ -1,0 +1,94 @@
+from dataclasses import replace
+
+import pytest
+
+from joulemark.boundary import total
+from joulemark.records import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+
+
+def energy(
+    name: str, component: Component, energy_j: float | None, half_j: float = 0.0, **changes: object
+) -> ChannelEnergy:
+    low_j = None if energy_j is None else energy_j - half_j
+    high_j = None if energy_j is None else energy_j + half_j
+    channel = ChannelEnergy(
+        name, component, Provenance.COUNTER, energy_j, low_j, high_j, ErrorBudget(resolution_j=half_j)
+    )
+    return replace(channel, **changes)  # type: ignore[arg-type]
+
+
+def window(*channels: ChannelEnergy, duration_s: float = 10.0) -> Measurement:
+    return Measurement("2024-01-01T00:00:00.000+00:00", duration_s, channels, 0.0)
+
+
+GPU0 = energy("gpu0", Component.GPU, 3000.0, 30.0)
+GPU1 = energy("gpu1", Component.GPU, 550.0, in_use=False)
+PACKAGE = energy("package-0", Component.CPU, 400.0, 40.0)
+CORE = energy("core-0", Component.CPU, 100.0, part_of="package-0")
+DRAM = energy("dram-0", Component.DRAM, 50.0)
+SYSTEM = energy("psys", Component.SYSTEM, 5000.0)
+
+
+def test_device_counts_what_is_ours_and_nothing_twice() -> None:
+    found = total(window(GPU0, GPU1, PACKAGE, CORE, DRAM, SYSTEM), BoundaryName.DEVICE)
+    assert found.energy_j == 3450.0
+    assert found.missing == ()
+    assert found.low_j == pytest.approx(3450 - 50)
+    assert found.provenance == {"counter": 1.0}
+
+
+def test_an_unknown_part_makes_the_total_unknown() -> None:
+    lost = replace(GPU0, energy_j=None, low_j=None, high_j=None)
+    found = total(window(lost, PACKAGE), BoundaryName.DEVICE)
+    assert found.energy_j is None
+    assert found.missing == ("dram", "gpu0")
+    assert found.provenance is None
+
+
+def test_no_channel_is_not_zero() -> None:
+    assert total(window(), BoundaryName.DEVICE).energy_j is None
+
+
+def test_host_is_not_claimed_without_a_reading_of_the_whole() -> None:
+    found = total(window(GPU0, GPU1, PACKAGE, DRAM), BoundaryName.HOST)
+    assert found.energy_j is None
+    assert found.high_j is None
+    assert found.low_j == pytest.approx(4000 - 50)  # unused boards count for the host
+    assert any("rest of the machine" in name for name in found.missing)
+
+
+def test_host_is_the_system_channel() -> None:
+    found = total(window(GPU0, PACKAGE, SYSTEM), BoundaryName.HOST)
+    assert found.energy_j == 5000.0
+    assert found.missing == ()
+
+
+def test_facility_needs_a_pue() -> None:
+    assert total(window(SYSTEM), BoundaryName.FACILITY).energy_j is None
+    assert "PUE" in total(window(SYSTEM), BoundaryName.FACILITY).missing
+    assert total(window(SYSTEM), BoundaryName.FACILITY, pue_ratio=1.2).energy_j == pytest.approx(6000.0)
+
+
+def test_marginal_takes_idle_away_on_the_same_channels() -> None:
+    before = window(energy("gpu0", Component.GPU, 120.0), energy("package-0", Component.CPU, 20.0), duration_s=2.0)
+    after = window(energy("gpu0", Component.GPU, 60.0), energy("package-0", Component.CPU, 10.0), duration_s=1.0)
+    found = total(window(GPU0, PACKAGE, DRAM), BoundaryName.MARGINAL, (before, after))
+    assert found.energy_j is None  # dram has no idle
+    assert "idle" in found.missing
+    found = total(window(GPU0, PACKAGE), BoundaryName.MARGINAL, (before, after))
+    assert found.energy_j == pytest.approx(3000 - 600 + 400 - 100)
+    assert found.missing == ("dram",)
+
+
+def test_marginal_without_idle_is_unknown() -> None:
+    found = total(window(GPU0), BoundaryName.MARGINAL)
+    assert found.energy_j is None
+    assert "idle" in found.missing
+
+
+def test_a_model_and_a_counter_keep_their_shares() -> None:
+    modelled = energy("cpu", Component.CPU, 1000.0, provenance=Provenance.MODELLED, low_j=500.0, high_j=2000.0)
+    found = total(window(GPU0, modelled), BoundaryName.DEVICE)
+    assert found.provenance == {"counter": 0.75, "modelled": 0.25}
+    assert found.low_j == pytest.approx(4000 - (500**2 + 30**2) ** 0.5)
+    assert found.high_j == pytest.approx(4000 + (1000**2 + 30**2) ** 0.5)
