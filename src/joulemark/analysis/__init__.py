@@ -1,0 +1,1 @@
+"""Pure functions from stored runs to tables, comparisons and sentences."""

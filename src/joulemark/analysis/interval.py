@@ -1,0 +1,84 @@
+"""Intervals for means and ratios of a few repetitions."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value between its bounds; the bounds are ``None`` where one repetition cannot give any."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def t_quantile(probability: float, freedom_n: int) -> float:
+    """The quantile of Student's t distribution, found on its exact distribution function by bisection.
+
+    Raises :class:`ValueError` outside 0.5 ≤ ``probability`` < 1 or below one degree of freedom.
+    """
+    if not 0.5 <= probability < 1 or freedom_n < 1:
+        raise ValueError(f"no quantile {probability} of t with {freedom_n} degrees of freedom")
+    low, high = 0.0, 1.0
+    while t_probability(high, freedom_n) < probability:
+        high *= 2
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        if t_probability(middle, freedom_n) < probability:
+            low = middle
+        else:
+            high = middle
+        if middle in (low, high) and math.nextafter(low, high) == high:
+            break
+    return (low + high) / 2
+
+
+def t_probability(t: float, freedom_n: int) -> float:
+    """The distribution function of Student's t for whole degrees of freedom.
+
+    The finite series of Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.7.3 and 26.7.4. Above
+    4,000 degrees the normal distribution with their 26.7.8 correction is closer than 1e-7.
+    """
+    if freedom_n > 4000:
+        shrunk = t * (1 - 1 / (4 * freedom_n)) / math.sqrt(1 + t * t / (2 * freedom_n))
+        return NormalDist().cdf(shrunk)
+    angle = math.atan2(t, math.sqrt(freedom_n))
+    cosine, sine = math.cos(angle), math.sin(angle)
+    term, series = 1.0, 0.0
+    if freedom_n % 2 == 1:
+        term = cosine
+        for k in range(1, (freedom_n - 1) // 2 + 1):
+            series += term
+            term *= cosine * cosine * 2 * k / (2 * k + 1)
+        two_sided = 2 / math.pi * (angle + sine * series)
+    else:
+        for k in range(1, freedom_n // 2 + 1):
+            series += term
+            term *= cosine * cosine * (2 * k - 1) / (2 * k)
+        two_sided = sine * series
+    return 0.5 + two_sided / 2
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """The mean of independent repetitions with its 95 % interval by Student's t. Needs at least one value."""
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return Interval(mean, None, None)
+    half = t_quantile((1 + CONFIDENCE) / 2, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return Interval(mean, mean - half, mean + half)
+
+
+def ratio_interval(pairs: Sequence[tuple[float, float]]) -> Interval:
+    """The geometric mean of first ÷ second over paired repetitions, with its 95 % interval. Values must be positive."""
+    logs = mean_interval([math.log(first / second) for first, second in pairs])
+    low = None if logs.low is None else math.exp(logs.low)
+    high = None if logs.high is None else math.exp(logs.high)
+    return Interval(math.exp(logs.value), low, high)

@@ -1,0 +1,163 @@
+"""The command line: the only place that prints.
+
+Exit codes: 0 fine, 1 findings or failed cells, 2 usage or unusable input, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from joulemark import __version__
+from joulemark.records import MendableError
+
+if TYPE_CHECKING:
+    from joulemark.sensors import Setup
+
+app = typer.Typer(
+    name="joulemark",
+    help="Measure what an inference costs: energy, carbon and quality, with an error bar and the reason for it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+SysfsOption = Annotated[
+    Path | None, typer.Option("--sysfs", help="Root of the sysfs tree [default: $JOULEMARK_SYSFS, else /sys].")
+]
+SensorsOption = Annotated[
+    str | None,
+    typer.Option("--sensors", help="Sensors to open, separated by commas [default: all that measure this machine]."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"joulemark {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("sensors")
+def sensors_command(json_out: JsonOption = False, sysfs: SysfsOption = None, sensors: SensorsOption = None) -> None:
+    """Show what this machine can measure, how, and what was looked for in vain.
+
+    \b
+    Examples:
+      joulemark sensors
+      joulemark sensors --json
+      joulemark sensors --sysfs /host/sys
+    """
+    from joulemark.cli.sensors import show_sensors
+
+    show_sensors(_setup(sysfs, sensors), json_out)
+
+
+@app.command("plan")
+def plan_command(
+    study: Annotated[str, typer.Argument(help="A study by name, or a TOML file.")],
+    json_out: JsonOption = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Cells whose task, model or dataset matches.")
+    ] = None,
+    queries: Annotated[int | None, typer.Option("--queries", help="Queries per run.")] = None,
+    repeats: Annotated[int | None, typer.Option("--repeats", help="Repetitions per cell.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the order.")] = None,
+) -> None:
+    """List the cells of a study and what is missing here to run them.
+
+    \b
+    Examples:
+      joulemark plan quickstart
+      joulemark plan study.toml --only summarization
+      joulemark plan quickstart --json
+    """
+    from joulemark.cli.plan import show_plan
+
+    show_plan(study, tuple(only or ()), queries, repeats, seed, json_out)
+
+
+@app.command("run")
+def run_command(
+    study: Annotated[str, typer.Argument(help="A study by name, or a TOML file.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Results folder [default: results/STUDY].")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Cells whose task, model or dataset matches.")
+    ] = None,
+    queries: Annotated[int | None, typer.Option("--queries", help="Queries per run.")] = None,
+    repeats: Annotated[int | None, typer.Option("--repeats", help="Repetitions per cell.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the order.")] = None,
+    json_out: JsonOption = False,
+    sysfs: SysfsOption = None,
+    sensors: SensorsOption = None,
+) -> None:
+    """Measure a study. The same command continues where it was stopped, and does nothing when all is done.
+
+    Ctrl-C once stops after the current repetition.
+
+    \b
+    Examples:
+      joulemark run quickstart --out results/quickstart
+      joulemark run quickstart --only text-classification --repeats 10
+      joulemark run study.toml --queries 20 --json
+    """
+    from joulemark.cli.run import run_study
+
+    run_study(study, out, tuple(only or ()), queries, repeats, seed, _setup(sysfs, sensors), json_out)
+
+
+@app.command("report")
+def report_command(
+    results: Annotated[Path, typer.Argument(help="A results folder.")],
+    json_out: JsonOption = False,
+    boundary: Annotated[
+        str, typer.Option("--boundary", help="What counts: marginal, device, host or facility.")
+    ] = "device",
+    grid: Annotated[
+        str | None, typer.Option("--grid", help="Grid for carbon: FRA, World, egrid:NWPP … [default: the study's].")
+    ] = None,
+) -> None:
+    """Show what 1,000 queries cost: energy with its interval and how it is known, latency, quality, carbon.
+
+    \b
+    Examples:
+      joulemark report results/quickstart
+      joulemark report results/quickstart --grid FRA --boundary marginal
+      joulemark report results/quickstart --json
+    """
+    from joulemark.cli.report import show_report
+
+    show_report(results, boundary, grid, json_out)
+
+
+def _setup(sysfs: Path | None, sensors: str | None) -> Setup:
+    from joulemark.sensors import setup_from_environment
+
+    return setup_from_environment(sysfs, tuple(part.strip() for part in (sensors or "").split(",") if part.strip()))
+
+
+def main() -> None:
+    """Entry point: run a verb, and turn an error a person can mend into one line and exit code 2."""
+    try:
+        app()
+    except MendableError as error:
+        print(f"joulemark: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our pipe has gone: no word at exit either
+        sys.exit(0)

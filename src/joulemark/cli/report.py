@@ -1,0 +1,142 @@
+"""``joulemark report``: what 1,000 queries cost."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict
+from pathlib import Path
+
+from joulemark import store
+from joulemark.analysis.summary import Comparison, Row, comparisons, rows
+from joulemark.cli.table import print_json, print_table, printable
+from joulemark.impact.carbon import Grid, find_grid
+from joulemark.reasons import REASONS
+from joulemark.records import BoundaryName, MendableError, Study
+from joulemark.units import UNKNOWN, number, show, unit_for
+
+
+def show_report(results: Path, boundary_name: str, grid_name: str | None, json_out: bool) -> None:
+    """Print a row per cell and what the comparison of prompted and task-specific models says."""
+    boundary = _boundary(boundary_name)
+    study = store.read_study(results)
+    chosen = grid_name or study.grid
+    grid = find_grid(chosen) if chosen else None
+    runs = store.read_runs(results)
+    table = rows(study, runs, boundary, grid)
+    pairs = comparisons(study, runs, boundary)
+    if json_out:
+        print_json(
+            {
+                "study": study.name,
+                "study_id": study.study_id,
+                "boundary": str(boundary),
+                "grid": asdict(grid) if grid else None,
+                "machines": [
+                    {"machine_id": machine.machine_id, **asdict(machine)} for machine in store.read_machines(results)
+                ],
+                "rows": [asdict(row) for row in table],
+                "comparisons": [{**asdict(pair), "sentence": sentence(pair)} for pair in pairs],
+            }
+        )
+        return
+    _print_heading(study, boundary, grid)
+    _print_rows(table)
+    _print_notes(table)
+    for pair in pairs:
+        print(f"\n{sentence(pair)}")
+
+
+def sentence(pair: Comparison) -> str:
+    """What a prompted model costs against a task-specific one, in words."""
+    ratio = pair.energy_ratio
+    times = f"{number(ratio.value)} times"
+    interval = ""
+    if ratio.low is not None and ratio.high is not None:
+        interval = f" (95 % interval {number(ratio.low)} to {number(ratio.high)}, {pair.repeats_n} paired repeats)"
+    verdict = f"needs {times} the energy of"
+    if ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high:
+        verdict = f"needs {times} the energy of, which shows no difference from,"
+    samples = f"the same {pair.samples_n} samples" if pair.samples_n else "the same samples"
+    qualities = ""
+    if pair.prompted_quality is not None and pair.specific_quality is not None:
+        qualities = f", with {pair.quality_metric} {pair.prompted_quality:.2f} against {pair.specific_quality:.2f}"
+    return printable(
+        f"On {samples} of {pair.dataset}, the prompted generative model {pair.prompted} {verdict} "
+        f"the fine-tuned {pair.specific}{interval}{qualities}."
+    )
+
+
+def _boundary(name: str) -> BoundaryName:
+    try:
+        return BoundaryName(name)
+    except ValueError:
+        names = [str(known) for known in BoundaryName]
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
+        raise MendableError(f"no boundary '{name}'{hint}") from None
+
+
+def _print_heading(study: Study, boundary: BoundaryName, grid: Grid | None) -> None:
+    protocol = study.protocol
+    where = "no grid chosen: --grid FRA, World, egrid:NWPP …"
+    if grid is not None:
+        where = f"grid {grid.name} {number(grid.intensity_g_per_kwh)} g/kWh ({grid.year}, {grid.basis})"
+    print(
+        f"{printable(study.name)}   energy per 1,000 queries   "
+        f"{len(study.cells)} cells × {protocol.repeats_n} repeats × {protocol.queries_n:,} queries"
+    )
+    print(f"boundary {boundary} · {where}\n")
+
+
+def _print_rows(table: tuple[Row, ...]) -> None:
+    headings = ("task", "model", "energy", "95 % interval", "repeats", "known by", "per query", "quality", "carbon")
+    print_table(headings, [_line(row) for row in table], right=(2, 4, 6))
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    failed = f"{row.failed_n} of {row.failed_n + row.runs_n} failed: {row.failure}" if row.failed_n else ""
+    interval = UNKNOWN
+    if row.energy_per_1000_j is not None and row.energy_low_j is not None and row.energy_high_j is not None:
+        unit = unit_for(row.energy_per_1000_j, "j")
+        interval = f"{number(row.energy_low_j / unit.size)} to {number(row.energy_high_j / unit.size)} {unit.symbol}"
+    quality = f"{row.quality_metric} {row.quality:.2f}" if row.quality is not None else (row.quality_reason or UNKNOWN)
+    return (
+        row.task,
+        printable(row.model) + (" (prompted)" if row.purpose == "multi-purpose" else ""),
+        show(row.energy_per_1000_j, "j"),
+        interval,
+        f"± {number(row.spread_ratio * 100, 2)} %" if row.spread_ratio is not None else UNKNOWN,
+        _shares(row),
+        show(row.duration_per_query_s, "s"),
+        printable(failed or quality),
+        show(row.carbon_per_1000_g, "g"),
+    )
+
+
+def _shares(row: Row) -> str:
+    if row.provenance is None:
+        return UNKNOWN
+    return ", ".join(f"{kind} {share:.0%}" for kind, share in row.provenance.items() if share > 0)
+
+
+def _print_notes(table: tuple[Row, ...]) -> None:
+    lines: list[str] = []
+    modelled = [row for row in table if row.provenance and row.provenance["modelled"] + row.provenance["assumed"] > 0]
+    if modelled:
+        most = max(row.provenance["modelled"] + row.provenance["assumed"] for row in modelled if row.provenance)
+        lines.append(
+            f"◐ up to {most:.0%} of the energy is modelled, not measured; joulemark sensors says what would measure it"
+        )
+    missing = dict.fromkeys(name for row in table for name in row.missing)
+    if missing:
+        lines.append(f"not counted, because no sensor covers it: {', '.join(missing)}")
+    for code in dict.fromkeys(code for row in table for code in row.reasons):
+        reason = REASONS.get(code)
+        if reason is None or code == "modelled":
+            continue
+        rows_n = sum(code in row.reasons for row in table)
+        lines.append(f"{code} ({rows_n} of {len(table)} rows): {reason.meaning}; {reason.remedy}")
+    if lines:
+        print()
+    for line in lines:
+        print(line)

@@ -1,0 +1,236 @@
+"""``joulemark run``: measure a study, showing how it goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from joulemark import store
+from joulemark.analysis.summary import PER_N, run_total
+from joulemark.cli.plan import study_with_options
+from joulemark.cli.table import print_json, printable
+from joulemark.meter.window import Meter
+from joulemark.protocol.execute import execute, prepare_cells
+from joulemark.protocol.order import Job, remaining
+from joulemark.protocol.study import select
+from joulemark.records import BoundaryName, Cell, Channel, Run, Study
+from joulemark.sensors import Found, Setup, open_sensors
+from joulemark.sensors.machine import machine
+from joulemark.units import show
+
+SPARKS = "▁▂▃▄▅▆▇█"
+SPARKS_N = 24
+
+
+def run_study(
+    name: str,
+    out: Path | None,
+    only: tuple[str, ...],
+    queries: int | None,
+    repeats: int | None,
+    seed: int | None,
+    setup: Setup,
+    json_out: bool,
+) -> None:
+    """Measure what is not yet measured of a study. Exits with 1 if a repetition failed, 130 if it was stopped."""
+    study = study_with_options(name, queries, repeats, seed)
+    cells = select(study, only)
+    folder = out or Path("results") / study.name
+    say = _Lines(quiet=json_out)
+    with open_sensors(setup) as found, store.open_for_writing(folder, study), _stop_on_interrupt(say) as stopped:
+        here = machine(setup, found.channels)
+        before = store.read_runs(folder)
+        if before and all(run.machine_id != here.machine_id for run in before):
+            raise store.StoreError(f"{folder} was measured on another machine: use another --out")
+        store.add_machine(folder, here)
+        done = {run.run_id for run in before if run.failure is None and run.machine_id == here.machine_id}
+        jobs = remaining(study, cells, done)
+        say.start(study, cells, folder, found, len(jobs))
+        _prepare(study, _distinct_cells(jobs), say, stopped)
+        failed_n = 0
+        with say.watching(found, len(jobs)) as watch:
+            for outcome in execute(study, jobs, setup, here.machine_id, watch=watch, stopped=stopped):
+                store.append(folder, outcome.run, outcome.inferences)
+                failed_n += outcome.run.failure is not None
+                say.result(study, outcome.run)
+        was_stopped = stopped()
+    runs = store.read_runs(folder)
+    if json_out:
+        print_json(
+            {
+                "study": study.name,
+                "study_id": study.study_id,
+                "out": str(folder),
+                "jobs_n": len(jobs),
+                "runs_n": sum(run.failure is None for run in runs),
+                "failed_n": sum(run.failure is not None for run in runs),
+                "stopped": was_stopped,
+            }
+        )
+    else:
+        say.end(folder, len(jobs), failed_n, was_stopped)
+    if was_stopped:
+        sys.exit(130)
+    sys.exit(1 if failed_n else 0)
+
+
+def _distinct_cells(jobs: Sequence[Job]) -> tuple[Cell, ...]:
+    return tuple({job.cell.cell_id: job.cell for job in jobs}.values())
+
+
+def _prepare(study: Study, cells: Sequence[Cell], say: _Lines, stopped: Callable[[], bool]) -> None:
+    """Put models in place before anything is measured; what cannot be prepared fails again, recorded, in its run."""
+    started_s = time.monotonic()
+    for prepared_n, prepared in enumerate(prepare_cells(study, cells, processes_n=os.cpu_count() or 1), start=1):
+        say.preparing(prepared_n, len(cells), prepared.cell, prepared.failure)
+        if stopped():
+            return
+    if cells:
+        say.prepared(len(cells), time.monotonic() - started_s)
+
+
+@contextmanager
+def _stop_on_interrupt(say: _Lines) -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C asks to stop after the current repetition, the second stops at once."""
+    asked: list[bool] = []
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(True)
+        say.stopping()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Lines:
+    """What the run says: plain lines in a pipe, a live line below them on a terminal."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        from rich.console import Console
+
+        self._console = Console(highlight=False, quiet=quiet)
+        self._live = self._console.is_terminal and not quiet
+        self._done: dict[str, int] = {}
+
+    def _line(self, text: str, style: str | None = None) -> None:
+        if self._live:
+            from rich.text import Text
+
+            self._console.print(Text(text, style=style or ""))
+        elif not self._console.quiet:
+            print(text, flush=True)
+
+    def start(self, study: Study, cells: Sequence[Cell], folder: Path, found: Found, jobs_n: int) -> None:
+        """The study, the channels, and where it goes on."""
+        protocol = study.protocol
+        all_n = len(cells) * protocol.repeats_n
+        self._line(
+            f"{printable(study.name)}   {len(cells)} cells × {protocol.repeats_n} repeats × "
+            f"{protocol.queries_n:,} queries   {_channels(found.channels)}",
+        )
+        state = f"continuing: {all_n - jobs_n} of {all_n} runs are done" if jobs_n < all_n else f"{all_n} runs to do"
+        self._line(f"{folder}   {state if jobs_n else 'all runs are done'}")
+        for absence in found.absences:
+            if absence.remedy and "permission" in absence.why:
+                self._line(f"! {absence.source}: {absence.why}. {absence.remedy}")
+
+    def preparing(self, prepared_n: int, cells_n: int, cell: Cell, failure: str | None) -> None:
+        """One model is in place, or is not."""
+        if failure:
+            self._line(f"! {_name(cell)}: {printable(failure)}")
+        elif self._live:
+            self._console.print(f"preparing models {prepared_n}/{cells_n}", end="\r")
+
+    def prepared(self, cells_n: int, duration_s: float) -> None:
+        """All models are in place."""
+        self._line(f"{cells_n} models and datasets ready after {show(duration_s, 's')}")
+
+    def result(self, study: Study, run: Run) -> None:
+        """One repetition."""
+        at = f"{run.repeat_i + 1}/{study.protocol.repeats_n}"
+        if run.failure is not None:
+            why = printable(f"{run.failure.kind}: {run.failure.message}")
+            self._line(f"✗ {_name(run.cell)}   {at}   {run.failure.phase}: {why}   recorded, going on", "red")
+            return
+        found = run_total(run, BoundaryName.DEVICE)
+        energy = "energy unknown"
+        if found is not None and found.energy_j is not None:
+            energy = f"{show(found.energy_j * PER_N / run.queries_n, 'j')} per 1,000"
+        quality = (
+            f"{run.quality.metric} {run.quality.value:.2f}" if run.quality and run.quality.value is not None else ""
+        )
+        duration_s = run.measurement.duration_s if run.measurement else 0.0
+        self._line(f"✓ {_name(run.cell)}   {at}   {energy}   {show(duration_s, 's')}   {quality}".rstrip())
+
+    def stopping(self) -> None:
+        """Ctrl-C was pressed."""
+        self._line("stopping after this repetition; Ctrl-C again stops at once")
+
+    def end(self, folder: Path, jobs_n: int, failed_n: int, stopped: bool) -> None:
+        """The last line."""
+        if stopped:
+            self._line("stopped: nothing is lost, the same command goes on")
+            return
+        failed = f", {failed_n} failed (the same command tries them again)" if failed_n else ""
+        self._line(f"done: {jobs_n} runs measured{failed}.   joulemark report {folder}")
+
+    @contextmanager
+    def watching(self, found: Found, jobs_n: int) -> Iterator[Callable[[Job, str, int], None] | None]:
+        """A live line with power and progress on a terminal, nothing elsewhere."""
+        if not self._live or not jobs_n:
+            yield None
+            return
+        from rich.live import Live
+        from rich.text import Text
+
+        power = _LivePower(found.channels)
+        with Live(Text(), console=self._console, transient=True, auto_refresh=False) as live:
+
+            def watch(job: Job, phase: str, queries_n: int) -> None:
+                progress = f"{queries_n} queries" if phase == "query" else phase
+                live.update(Text(f"▸ {_name(job.cell)}   {progress}   {power.line()}", no_wrap=True), refresh=True)
+
+            yield watch
+
+
+class _LivePower:
+    """The power of the last seconds as a spark line, read by the parent at the pace of the screen."""
+
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        self._meter = Meter([channel for channel in channels if channel.in_use and channel.part_of is None])
+        self._window = self._meter.begin()
+        self._history_w: list[float] = []
+
+    def line(self) -> str:
+        """Spark line and watts of what the counters moved since the last call."""
+        measurement = self._window.end()
+        self._window = self._meter.begin()
+        energies_j = [channel.energy_j for channel in measurement.channels if channel.energy_j is not None]
+        if not energies_j or measurement.duration_s <= 0:
+            return ""
+        self._history_w = [*self._history_w, sum(energies_j) / measurement.duration_s][-SPARKS_N:]
+        highest_w = max(self._history_w) or 1.0
+        sparks = "".join(SPARKS[min(7, int(power_w / highest_w * 8))] for power_w in self._history_w)
+        return f"{sparks} {show(self._history_w[-1], 'w')}"
+
+
+def _name(cell: Cell) -> str:
+    return printable(f"{cell.task} · {cell.model} × {cell.dataset}")
+
+
+def _channels(channels: Sequence[Channel]) -> str:
+    outer = [channel for channel in channels if channel.part_of is None]
+    if not outer:
+        return "no sensor: energies will be unknown"
+    return " · ".join(f"{channel.name} {channel.provenance}" for channel in outer)

@@ -1,0 +1,1 @@
+"""From joules to what they cause: pure functions over facts with a source. Joules are stored; these are not."""

@@ -1,0 +1,165 @@
+"""Carry out the jobs of a study on this machine, one at a time, each in a fresh process.
+
+The parent sleeps in ``poll`` while a child measures: it never spins. It wakes up a few times a second only where
+somebody watches.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from joulemark.protocol.order import Job
+from joulemark.protocol.worker import PHASES, Assignment, Outcome, start_child, versions, work
+from joulemark.records import Cell, Failure, Run, Study
+from joulemark.sensors import Setup
+from joulemark.workloads import preloads, prepare
+
+WATCH_PERIOD_S = 0.25
+
+# (job, phase, queries done): called a few times a second while a job runs
+Watch = Callable[[Job, str, int], None]
+
+
+def execute(
+    study: Study,
+    jobs: Sequence[Job],
+    setup: Setup,
+    machine_id: str,
+    *,
+    watch: Watch | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome]:
+    """Measure ``jobs`` in order and yield each outcome; ``stopped`` is asked before each."""
+    context = _context(study.cells)
+    with tempfile.TemporaryDirectory(prefix="joulemark-") as folder:
+        for job in jobs:
+            if stopped():
+                return
+            yield _one(context, Assignment(job, study.protocol, setup, machine_id), Path(folder, "log"), watch)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A cell whose model and data are in place, or why they are not."""
+
+    cell: Cell
+    failure: str | None
+
+
+def prepare_cells(study: Study, cells: Sequence[Cell], processes_n: int) -> Iterator[Prepared]:
+    """Build or fetch what ``cells`` need, before anything is measured; ``processes_n`` at a time."""
+    context = _context(study.cells)
+    waiting = list(cells)
+    running: dict[Connection, tuple[Cell, ForkServerProcess]] = {}
+    with tempfile.TemporaryDirectory(prefix="joulemark-") as folder, ExitStack() as stack:
+        stack.callback(_kill, running)
+        while waiting or running:
+            while waiting and len(running) < processes_n:
+                cell = waiting.pop(0)
+                ours, theirs = context.Pipe(duplex=False)
+                process = context.Process(target=_prepare, args=(cell, str(Path(folder, cell.cell_id)), theirs))
+                process.start()
+                theirs.close()
+                running[ours] = (cell, process)
+            for ready in wait(list(running)):
+                assert isinstance(ready, Connection)
+                cell, process = running.pop(ready)
+                failure = _received(
+                    ready, process, f"preparing it ended the process{_last_line(Path(folder, cell.cell_id))}"
+                )
+                yield Prepared(cell, failure)
+
+
+def _prepare(cell: Cell, log: str, answer: Connection) -> None:
+    start_child(log)
+    try:
+        prepare(cell)
+    except Exception as error:  # told to the user now, and again as the run's failure
+        answer.send(f"{type(error).__name__}: {error}")
+    else:
+        answer.send(None)
+
+
+def _kill(running: Mapping[Connection, tuple[Cell, ForkServerProcess]]) -> None:
+    for _, process in running.values():
+        process.kill()
+
+
+def _context(cells: Sequence[Cell]) -> ForkServerContext:
+    """A fork server that has imported what the cells need, once."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["joulemark.protocol.worker", *preloads(cells)])
+    return context
+
+
+def _one(context: ForkServerContext, assignment: Assignment, log: Path, watch: Watch | None) -> Outcome:
+    ours, theirs = context.Pipe(duplex=False)
+    progress = context.RawArray("q", 2)
+    log.write_bytes(b"")
+    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    process = context.Process(target=work, args=(assignment, progress, str(log), theirs))
+    process.start()
+    theirs.close()
+    try:
+        while watch is not None and not ours.poll(WATCH_PERIOD_S):
+            watch(assignment.job, PHASES[progress[0]], progress[1])
+        outcome = _received(ours, process, None)
+    except BaseException:
+        process.kill()
+        raise
+    if isinstance(outcome, Outcome):
+        return outcome
+    failure = Failure(PHASES[progress[0]], *_death(process, log))
+    job = assignment.job
+    return Outcome(
+        Run(
+            run_id=job.run_id,
+            cell=job.cell,
+            repeat_i=job.repeat_i,
+            order_i=job.order_i,
+            queries_n=assignment.protocol.queries_n,
+            machine_id=assignment.machine_id,
+            versions=versions(),
+            started_at=started_at,
+            failure=failure,
+        )
+    )
+
+
+def _received(connection: Connection, process: ForkServerProcess, otherwise: str | None) -> Any:
+    """What the child sent, or ``otherwise`` if it ended without a word."""
+    try:
+        return connection.recv()
+    except EOFError:
+        return otherwise
+    finally:
+        connection.close()
+        process.join()
+
+
+def _death(process: ForkServerProcess, log: Path) -> tuple[str, str]:
+    code = process.exitcode or 0
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return "Killed", f"the process was ended by {name}{hint}{_last_line(log)}"
+    return "Exited", f"the process ended with code {code} and no result{_last_line(log)}"
+
+
+def _last_line(log: Path) -> str:
+    """The last thing a child printed, which often says why it died."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return f": {lines[-1][:300]}" if lines else ""

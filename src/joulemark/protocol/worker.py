@@ -1,0 +1,263 @@
+"""One repetition of one cell, in a process of its own: load, idle, warm up, measure, idle, score.
+
+The process is forked from a server that has imported the heavy libraries once, so repetitions are independent and a
+crash costs one run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import platform
+import signal
+import statistics
+import sys
+import time
+import traceback
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing.connection import Connection
+from typing import Protocol as Shape
+
+from joulemark.boundary import idle_power_w
+from joulemark.meter import Meter, open_meter
+from joulemark.protocol.order import Job
+from joulemark.records import Failure, Inference, Measurement, Protocol, Quality, Run
+from joulemark.sensors import Setup
+from joulemark.workloads import open_workload
+from joulemark.workloads.workload import Answer, Workload, WorkloadError
+
+PACKAGES = ("joulemark", "torch", "transformers", "diffusers", "tokenizers", "numpy", "nvidia-ml-py")
+PHASES = ("start", "open sensors", "load", "idle", "warm up", "query", "score")
+WARMUP_LIMIT = 10  # at most so many times the warm-up asked for
+SETTLED_RATIO = 0.95  # warm when the latest queries are not faster than this share of those before
+DRIFT_RATIO = 0.10
+OUTPUT_MAX_N = 2000  # characters of an answer that are kept
+MESSAGE_MAX_N = 500
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Progress(Shape):
+    """Two shared numbers: the index of the phase, and how many queries are done."""
+
+    def __setitem__(self, index: int, value: int, /) -> None: ...
+
+    def __getitem__(self, index: int, /) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """All that a worker needs to know."""
+
+    job: Job
+    protocol: Protocol
+    setup: Setup
+    machine_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run and its queries."""
+
+    run: Run
+    inferences: tuple[Inference, ...] = ()
+
+
+def start_child(log: str) -> None:
+    """Settle a forked process: it ends with its parent, leaves Ctrl-C to it, and prints into ``log``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def work(assignment: Assignment, progress: Progress, log: str, answer: Connection) -> None:
+    """Entry point of the child: measure, and send the outcome."""
+    start_child(log)
+    answer.send(measure_job(assignment, progress))
+
+
+def measure_job(assignment: Assignment, progress: Progress) -> Outcome:
+    """Measure one repetition. Whatever the model raises becomes the run's failure."""
+    job = assignment.job
+    blank = Run(
+        run_id=job.run_id,
+        cell=job.cell,
+        repeat_i=job.repeat_i,
+        order_i=job.order_i,
+        queries_n=assignment.protocol.queries_n,
+        machine_id=assignment.machine_id,
+        versions=versions(),
+        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+    try:
+        return _measure(assignment, blank, progress)
+    except Exception as error:  # a failed model is a result: it is recorded and the study goes on
+        return Outcome(replace(blank, failure=_failure(PHASES[progress[0]], error)))
+
+
+def _failure(phase: str, error: Exception) -> Failure:
+    message = " ".join(str(error).split()) or "no message"
+    if not isinstance(error, WorkloadError):
+        traceback.print_exc()
+    return Failure(phase, type(error).__name__, message[:MESSAGE_MAX_N])
+
+
+def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
+    protocol = assignment.protocol
+    progress[0] = PHASES.index("open sensors")
+    with open_meter(assignment.setup) as meter:
+        progress[0] = PHASES.index("load")
+        window = meter.begin()
+        with open_workload(assignment.job.cell, queries_n=protocol.queries_n) as workload:
+            load = window.end()
+            progress[0] = PHASES.index("idle")
+            idle_before = _idle(meter, protocol.idle_s)
+            progress[0] = PHASES.index("warm up")
+            warmup_n = _warm_up(workload, protocol.warmup_n)
+            progress[0] = PHASES.index("query")
+            measurement, durations_s, answers = _query(meter, workload, protocol.queries_n, progress)
+            progress[0] = PHASES.index("idle")
+            idle_after = _idle(meter, protocol.idle_s)
+            progress[0] = PHASES.index("score")
+            quality, scores = _score(workload, answers)
+            run = replace(
+                blank,
+                measurement=measurement,
+                idle_before=idle_before,
+                idle_after=idle_after,
+                load=load,
+                warmup_n=warmup_n,
+                quality=quality,
+                model=workload.model,
+                samples_sha256=workload.samples_sha256,
+                samples_n=min(workload.samples_n, protocol.queries_n),
+                input_tokens_n=_sum(answer.input_tokens_n for answer in answers),
+                output_tokens_n=_sum(answer.output_tokens_n for answer in answers),
+                reasons=_reasons(workload, durations_s, idle_before, idle_after),
+            )
+            inferences = tuple(
+                Inference(
+                    sample_i=index % workload.samples_n,
+                    duration_s=durations_s[index],
+                    input_tokens_n=answer.input_tokens_n,
+                    output_tokens_n=answer.output_tokens_n,
+                    output=workload.show(answer)[:OUTPUT_MAX_N],
+                    score=scores[index],
+                )
+                for index, answer in enumerate(answers)
+            )
+            return Outcome(run, inferences)
+
+
+def _idle(meter: Meter, idle_s: float) -> Measurement | None:
+    """What the channels say while nothing is asked, with the model loaded."""
+    if idle_s <= 0:
+        return None
+    window = meter.begin()
+    time.sleep(idle_s)
+    return window.end()
+
+
+def _warm_up(workload: Workload, warmup_n: int) -> int:
+    """Query until the time per query has stopped falling, at least ``warmup_n`` times; how often it took."""
+    durations_s: list[float] = []
+    part_n = max(3, warmup_n // 2)
+    while len(durations_s) < warmup_n * WARMUP_LIMIT:
+        before_s = time.perf_counter()
+        workload.infer(len(durations_s) % workload.samples_n)
+        durations_s.append(time.perf_counter() - before_s)
+        if len(durations_s) >= max(warmup_n, 2 * part_n):
+            latest_s = statistics.median(durations_s[-part_n:])
+            if latest_s >= SETTLED_RATIO * statistics.median(durations_s[-2 * part_n : -part_n]):
+                break
+    return len(durations_s)
+
+
+def _query(
+    meter: Meter, workload: Workload, queries_n: int, progress: Progress
+) -> tuple[Measurement, array[float], list[Answer]]:
+    """The heart: ``queries_n`` queries inside one window. Nothing else happens on the way."""
+    infer, samples_n, clock = workload.infer, workload.samples_n, time.perf_counter
+    answers: list[Answer] = [Answer(None)] * queries_n
+    durations_s = array("d", bytes(8 * queries_n))
+    gc.collect()
+    gc.freeze()
+    window = meter.begin()
+    refresh = window.refresh
+    before_s = clock()
+    for index in range(queries_n):
+        answers[index] = infer(index % samples_n)
+        now_s = clock()
+        durations_s[index] = now_s - before_s
+        before_s = now_s
+        progress[1] = index + 1
+        refresh()
+    measurement = window.end()
+    gc.unfreeze()
+    return measurement, durations_s, answers
+
+
+def _score(workload: Workload, answers: list[Answer]) -> tuple[Quality, Sequence[float | None]]:
+    """Quality of the answers; a scorer that fails costs the quality, not the measurement."""
+    try:
+        score = workload.score(answers)
+    except Exception as error:
+        traceback.print_exc()
+        return Quality("unknown", None, reason=f"scoring failed: {type(error).__name__}: {error}"), [None] * len(
+            answers
+        )
+    return score.quality, score.per_sample
+
+
+def _reasons(
+    workload: Workload, durations_s: array[float], before: Measurement | None, after: Measurement | None
+) -> tuple[str, ...]:
+    reasons: list[str] = []
+    queries_n = len(durations_s)
+    if workload.samples_n < queries_n:
+        reasons.append("samples-repeated")
+    tenth_n = queries_n // 10
+    if tenth_n and statistics.median(durations_s[:tenth_n]) > 1.1 * statistics.median(durations_s[tenth_n:]):
+        reasons.append("warm-up-inside")
+    if before is None or after is None:
+        reasons.append("idle-not-measured")
+    elif any(_drifted(channel.name, before, after) for channel in before.channels if channel.in_use):
+        reasons.append("idle-drift")
+    return tuple(reasons)
+
+
+def _drifted(channel: str, before: Measurement, after: Measurement) -> bool:
+    before_w, after_w = idle_power_w(channel, (before,)), idle_power_w(channel, (after,))
+    if before_w is None or after_w is None or before_w + after_w == 0:
+        return False
+    return abs(after_w - before_w) / ((before_w + after_w) / 2) > DRIFT_RATIO
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """The sum, known only if every part is."""
+    total_n = 0
+    for count in counts:
+        if count is None:
+            return None
+        total_n += count
+    return total_n
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

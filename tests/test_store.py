@@ -1,0 +1,194 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from joulemark import store
+from joulemark.records import Cell, Failure, Inference, Machine, Protocol, Run, Study
+from joulemark.store import StoreError
+
+STUDY = Study("mine", (Cell("fill-mask", "./m", "d.jsonl"),), Protocol(queries_n=2, repeats_n=3))
+ROWS = (Inference(0, 0.5, 3, None, "a", 1.0), Inference(1, 0.25, None, 2, "b\n…", None))
+
+
+def run(repeat_i: int, **changes: object) -> Run:
+    cell = STUDY.cells[0]
+    blank = Run(STUDY.run_id(cell, repeat_i), cell, repeat_i, repeat_i, 2, "m1", {}, "2024-01-01T00:00:00+00:00")
+    return replace(blank, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "results"
+    with store.open_for_writing(place, STUDY):
+        for repeat_i in range(3):
+            store.append(place, run(repeat_i), ROWS)
+    return place
+
+
+def test_what_is_written_is_read(folder: Path) -> None:
+    assert store.read_study(folder) == STUDY
+    assert store.read_runs(folder) == (run(0), run(1), run(2))
+    assert store.read_inferences(folder, run(1).run_id) == ROWS
+    assert store.read_inferences(folder, "no such run") == ()
+
+
+def test_the_latest_line_about_a_repetition_counts(folder: Path) -> None:
+    with store.open_for_writing(folder, STUDY):
+        store.append(folder, run(1, failure=Failure("load", "Error", "gone")), ())
+        store.append(folder, run(1, warmup_n=9), ROWS)
+    assert store.read_runs(folder) == (run(0), run(2), run(1, warmup_n=9))
+
+
+def test_machines_are_written_once(folder: Path) -> None:
+    machine = Machine("cpu", 2, None, ("a board",), True, "6.1", "Linux")
+    store.add_machine(folder, machine)
+    store.add_machine(folder, replace(machine, kernel="6.2"))
+    assert store.read_machines(folder) == (machine,)
+
+
+def test_another_study_is_refused(folder: Path) -> None:
+    other = replace(STUDY, protocol=replace(STUDY.protocol, seed=5))
+    with pytest.raises(StoreError, match="seed was 0 and is now 5"), store.open_for_writing(folder, other):
+        pass
+    assert len(store.read_runs(folder)) == 3
+
+
+def test_more_repeats_are_the_same_study(folder: Path) -> None:
+    more = replace(STUDY, protocol=replace(STUDY.protocol, repeats_n=9))
+    with store.open_for_writing(folder, more):
+        pass
+    assert store.read_study(folder) == more
+    with store.open_for_writing(folder, STUDY):  # fewer do not take any away
+        pass
+    assert store.read_study(folder) == more
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(StoreError, match="not empty"), store.open_for_writing(tmp_path, STUDY):
+        pass
+
+
+def test_two_writers_are_kept_apart(folder: Path) -> None:
+    with (
+        store.open_for_writing(folder, STUDY),
+        pytest.raises(StoreError, match="in use"),
+        store.open_for_writing(folder, STUDY),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("cut_byte", [1, 40, 250])
+def test_a_torn_line_is_named_and_then_put_aside(folder: Path, cut_byte: int) -> None:
+    file = folder / store.RUNS_FILE
+    content = file.read_bytes()
+    file.write_bytes(content[:-cut_byte])
+    with pytest.raises(StoreError, match="line 3 is cut short"):
+        store.read_runs(folder)
+    with store.open_for_writing(folder, STUDY):
+        store.append(folder, run(2), ROWS)
+    assert store.read_runs(folder) == (run(0), run(1), run(2))
+    torn = (folder / f"{store.RUNS_FILE}.torn").read_bytes()
+    assert torn.strip() == content.splitlines(keepends=True)[-1][:-cut_byte].strip()
+
+
+@pytest.mark.parametrize("rubbish", [b"not json\n", b"\xff\xfe\n", b'{"run_id": 7}\n', b"[]\n", b"\n"])
+def test_a_damaged_line_is_named(folder: Path, rubbish: bytes) -> None:
+    file = folder / store.RUNS_FILE
+    first, *others = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(first + rubbish + b"".join(others))
+    with pytest.raises(StoreError, match="line 2"):
+        store.read_runs(folder)
+
+
+def test_a_newer_schema_is_refused(folder: Path) -> None:
+    with store.open_for_writing(folder, STUDY):
+        store.append(folder, run(0, schema_version=99), ())
+    with pytest.raises(StoreError, match="newer joulemark"):
+        store.read_runs(folder)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"name": 3}'])
+def test_a_damaged_study_file_is_one_line(folder: Path, damage: bytes) -> None:
+    (folder / store.STUDY_FILE).write_bytes(damage)
+    with pytest.raises(StoreError, match="is damaged") as error:
+        store.read_study(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_without_results_says_how_to_make_them(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="joulemark run"):
+        store.read_study(tmp_path / "nowhere")
+    with pytest.raises(StoreError, match=r"no study\.json"):
+        store.read_study(tmp_path)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("cannot mount a small tmpfs here: it needs root")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_loses_nothing(small_disk: Path) -> None:
+    place = small_disk / "results"
+    with store.open_for_writing(place, STUDY):
+        with pytest.raises(StoreError, match="no space left") as error:
+            fill(place)
+        assert "\n" not in str(error.value)
+        assert store.read_runs(place)
+        assert (place / store.RUNS_FILE).read_bytes().endswith(b"\n")
+        assert not list(place.rglob("*.part"))
+        (place / store.INFERENCES_FOLDER / f"{run(0).run_id}.parquet").unlink()  # room again
+        before = store.read_runs(place)
+        store.append(place, run(5000), ())
+        assert store.read_runs(place) == (*before, run(5000))
+
+
+def fill(place: Path) -> None:
+    for repeat_i in range(1000):
+        store.append(place, run(repeat_i), ROWS)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_store import ROWS, STUDY, run
+from joulemark import store
+place = Path(sys.argv[1])
+with store.open_for_writing(place, STUDY):
+    print("ready", flush=True)
+    for repeat_i in range(100000):
+        store.append(place, run(repeat_i), ())
+"""
+
+
+def test_a_writer_killed_at_any_moment_leaves_whole_lines(tmp_path: Path) -> None:
+    place = tmp_path / "results"
+    for _ in range(5):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(place), str(Path(__file__).parent)], stdout=subprocess.PIPE
+        )
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        before_n = len(store.read_runs(place))
+        while len(store.read_runs(place)) < before_n + 3 and writer.poll() is None:
+            pass
+        os.kill(writer.pid, 9)
+        writer.wait()
+        writer.stdout.close()
+        for line in (place / store.RUNS_FILE).read_bytes().splitlines(keepends=True):
+            assert line.endswith(b"\n")
+        assert store.read_runs(place)
