@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-for folder in ("sensors",):
+for folder in ("sensors", "cli"):
     sys.path.insert(0, str(Path(__file__).parent / folder))

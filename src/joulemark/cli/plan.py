@@ -48,7 +48,7 @@ def show_plan(
     print_table(
         ("task", "model", "dataset", "purpose", "status"),
         [
-            (cell.task, printable(cell.model), printable(cell.dataset), str(cell.purpose), printable(why or "ready"))
+            (cell.task, cell.model, cell.dataset, str(cell.purpose), why or "ready")
             for cell, why in zip(cells, absent, strict=True)
         ],
     )

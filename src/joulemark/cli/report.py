@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import statistics
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from joulemark.analysis.summary import Comparison, Row, comparisons, rows
 from joulemark.cli.table import print_json, print_table, printable
 from joulemark.impact.carbon import Grid, find_grid
 from joulemark.reasons import REASONS
-from joulemark.records import BoundaryName, MendableError, Study
-from joulemark.units import UNKNOWN, number, show, unit_for
+from joulemark.records import BoundaryName, MendableError, Purpose, Study
+from joulemark.units import UNKNOWN, Unit, number, show, unit_for
 
 
 def show_report(results: Path, boundary_name: str, grid_name: str | None, json_out: bool) -> None:
@@ -52,17 +53,24 @@ def sentence(pair: Comparison) -> str:
     times = f"{number(ratio.value)} times"
     interval = ""
     if ratio.low is not None and ratio.high is not None:
-        interval = f" (95 % interval {number(ratio.low)} to {number(ratio.high)}, {pair.repeats_n} paired repeats)"
+        interval = f" (95 % interval {number(ratio.low)} to {number(ratio.high)} over {pair.repeats_n} paired repeats)"
+    elif pair.repeats_n == 1:
+        interval = " (one repeat: no interval)"
     verdict = f"needs {times} the energy of"
-    if ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high:
-        verdict = f"needs {times} the energy of, which shows no difference from,"
+    if ratio.low is None or ratio.high is None:
+        verdict = f"needed {times} the energy of"
+    elif ratio.low <= 1 <= ratio.high:
+        verdict = f"shows no difference in energy ({times}) from"
     samples = f"the same {pair.samples_n} samples" if pair.samples_n else "the same samples"
     qualities = ""
     if pair.prompted_quality is not None and pair.specific_quality is not None:
         qualities = f", with {pair.quality_metric} {pair.prompted_quality:.2f} against {pair.specific_quality:.2f}"
+    caveat = ""
+    if set(pair.provenance) & {"modelled", "assumed"}:
+        caveat = " Part or all of that energy is modelled; the model's factor is the same for both."
     return printable(
         f"On {samples} of {pair.dataset}, the prompted generative model {pair.prompted} {verdict} "
-        f"the fine-tuned {pair.specific}{interval}{qualities}."
+        f"the fine-tuned {pair.specific}{interval}{qualities}.{caveat}"
     )
 
 
@@ -89,34 +97,57 @@ def _print_heading(study: Study, boundary: BoundaryName, grid: Grid | None) -> N
 
 
 def _print_rows(table: tuple[Row, ...]) -> None:
-    headings = ("task", "model", "energy", "95 % interval", "repeats", "known by", "per query", "quality", "carbon")
-    print_table(headings, [_line(row) for row in table], right=(2, 4, 6))
+    """One unit for all energies and one for all carbon, so that rows can be compared at a glance."""
+    energy = _common_unit([row.energy_per_1000_j for row in table], "j")
+    carbon = _common_unit([row.carbon_per_1000_g for row in table], "g")
+    headings = (
+        "task", "model", f"energy, {energy.symbol}", "95 % interval", "repeats", "known by", "per query", "quality",
+        f"carbon, {carbon.symbol}",
+    )  # fmt: skip
+    print_table(headings, [_line(row, energy, carbon) for row in table], right=(2, 4, 6, 8))
+    for row in table:
+        if row.failure:
+            print(f"\n✗ {printable(row.model)}: {printable(row.failure)}", end="")
+    if any(row.failure for row in table):
+        print()
 
 
-def _line(row: Row) -> tuple[str, ...]:
-    failed = f"{row.failed_n} of {row.failed_n + row.runs_n} failed: {row.failure}" if row.failed_n else ""
+def _common_unit(values: list[float | None], quantity: str) -> Unit:
+    known = [value for value in values if value]
+    return unit_for(statistics.median_low(known) if known else 0.0, quantity)
+
+
+def _line(row: Row, energy: Unit, carbon: Unit) -> tuple[str, ...]:
     interval = UNKNOWN
-    if row.energy_per_1000_j is not None and row.energy_low_j is not None and row.energy_high_j is not None:
-        unit = unit_for(row.energy_per_1000_j, "j")
-        interval = f"{number(row.energy_low_j / unit.size)} to {number(row.energy_high_j / unit.size)} {unit.symbol}"
-    quality = f"{row.quality_metric} {row.quality:.2f}" if row.quality is not None else (row.quality_reason or UNKNOWN)
+    if row.energy_low_j is not None and row.energy_high_j is not None:
+        interval = f"{_in(row.energy_low_j, energy)} to {_in(row.energy_high_j, energy)}"
+    quality = row.quality_reason or UNKNOWN
+    if row.quality is not None:
+        quality = f"{row.quality_metric} {row.quality:.2f}"
+    if row.failed_n:
+        failed = f"{row.failed_n} of {row.failed_n + row.runs_n} failed"
+        quality = f"{quality}, {failed}" if row.runs_n else failed
     return (
         row.task,
-        printable(row.model) + (" (prompted)" if row.purpose == "multi-purpose" else ""),
-        show(row.energy_per_1000_j, "j"),
+        row.model + (" (prompted)" if row.purpose is Purpose.MULTI_PURPOSE else ""),
+        _in(row.energy_per_1000_j, energy),
         interval,
         f"± {number(row.spread_ratio * 100, 2)} %" if row.spread_ratio is not None else UNKNOWN,
         _shares(row),
         show(row.duration_per_query_s, "s"),
-        printable(failed or quality),
-        show(row.carbon_per_1000_g, "g"),
+        quality,
+        _in(row.carbon_per_1000_g, carbon),
     )
+
+
+def _in(value: float | None, unit: Unit) -> str:
+    return UNKNOWN if value is None else number(value / unit.size)
 
 
 def _shares(row: Row) -> str:
     if row.provenance is None:
         return UNKNOWN
-    return ", ".join(f"{kind} {share:.0%}" for kind, share in row.provenance.items() if share > 0)
+    return ", ".join(f"{kind} {share * 100:.0f} %" for kind, share in row.provenance.items() if share > 0)
 
 
 def _print_notes(table: tuple[Row, ...]) -> None:
@@ -125,7 +156,8 @@ def _print_notes(table: tuple[Row, ...]) -> None:
     if modelled:
         most = max(row.provenance["modelled"] + row.provenance["assumed"] for row in modelled if row.provenance)
         lines.append(
-            f"◐ up to {most:.0%} of the energy is modelled, not measured; joulemark sensors says what would measure it"
+            f"◐ up to {most * 100:.0f} % of the energy is modelled, not measured: "
+            "joulemark sensors says what would measure it"
         )
     missing = dict.fromkeys(name for row in table for name in row.missing)
     if missing:

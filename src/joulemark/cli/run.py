@@ -182,8 +182,11 @@ class _Lines:
         if stopped:
             self._line("stopped: nothing is lost, the same command goes on")
             return
+        if not jobs_n:
+            self._line(f"nothing to do.   joulemark report {folder}")
+            return
         failed = f", {failed_n} failed (the same command tries them again)" if failed_n else ""
-        self._line(f"done: {jobs_n} runs measured{failed}.   joulemark report {folder}")
+        self._line(f"done: {jobs_n - failed_n} runs measured{failed}.   joulemark report {folder}")
 
     @contextmanager
     def watching(self, found: Found, jobs_n: int) -> Iterator[Callable[[Job, str, int], None] | None]:

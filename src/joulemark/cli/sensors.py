@@ -57,7 +57,7 @@ def _line(channel: Channel) -> tuple[str, ...]:
         str(channel.provenance),
         resolution,
         f"~{show(channel.update_period_s, 's')}" if channel.update_period_s else "",
-        printable(channel.device) + ("" if channel.in_use else " (not ours)"),
+        channel.device + ("" if channel.in_use else " (not ours)"),
     )
 
 

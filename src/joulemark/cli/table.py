@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 
-NARROW_MIN_N = 20
+GAP = "  "
 
 
 def print_table(headings: Sequence[str], lines: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
-    """Print ``lines`` under ``headings``; columns in ``right`` are right-aligned.
+    """Print ``lines`` under ``headings``, control characters taken out; columns in ``right`` are right-aligned.
 
     Where a terminal is too narrow for the table, every line becomes a block of ``heading  value`` lines.
     """
-    from rich.console import Console
-    from rich.measure import Measurement
-    from rich.table import Table
-    from rich.text import Text
+    from rich.cells import cell_len
 
-    in_terminal = sys.stdout.isatty()
-    console = Console(width=None if in_terminal else 10_000, highlight=False)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for index, heading in enumerate(headings):
-        table.add_column(Text(heading), justify="right" if index in right else "left", no_wrap=True)
-    for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
-    if not in_terminal or Measurement.get(console, console.options, table).minimum <= console.width:
-        for segment_line in console.render_lines(table, pad=False):
-            print("".join(segment.text for segment in segment_line).rstrip())
+    lines = [[printable(cell) for cell in line] for line in lines]
+    widths = [max(cell_len(line[index]) for line in (headings, *lines)) for index in range(len(headings))]
+
+    def padded(line: Sequence[str], only: Sequence[int]) -> str:
+        cells: list[str] = []
+        for index in only:
+            space = " " * (widths[index] - cell_len(line[index]))
+            cells.append(space + line[index] if index in right else line[index] + space)
+        return GAP.join(cells).rstrip()
+
+    columns = range(len(headings))
+    if not sys.stdout.isatty() or sum(widths) + len(GAP) * (len(widths) - 1) <= shutil.get_terminal_size().columns:
+        for line in (headings, *lines):
+            print(padded(line, columns))
         return
-    label_n = max((len(heading) for heading in headings), default=0)
+    label_n = max(cell_len(heading) for heading in headings)
     for line in lines:
         for heading, cell in zip(headings, line, strict=True):
             if cell:
-                console.print(Text(f"{heading:<{label_n}}  {cell}" if console.width > NARROW_MIN_N else cell))
+                print(f"{heading}{' ' * (label_n - cell_len(heading))}{GAP}{cell}")
         print()
 
 

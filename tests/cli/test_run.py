@@ -1,0 +1,327 @@
+"""``run`` and ``report`` with real models, through the installed program."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import BINARY, complains, joulemark
+
+from joulemark import store
+
+ONE_CELL = ("--only", "sentiment-encoder")
+SHORT = ("--queries", 20, "--repeats", 2)
+
+
+@pytest.fixture(scope="session")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fine-tuned and the prompted model, measured twice each."""
+    out = tmp_path_factory.mktemp("both") / "results"
+    done = joulemark("run", "quickstart", "--out", out, "--only", "text-classification", *SHORT)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def report(results: Path, *options: str) -> dict[str, Any]:
+    done = joulemark("report", results, "--json", *options)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_report_has_a_row_per_cell(both: Path) -> None:
+    found = report(both)
+    assert found["study"] == "quickstart"
+    assert found["boundary"] == "device"
+    assert found["grid"]["name"] == "World"
+    assert len(found["rows"]) == 11
+    encoder, decoder = (row for row in found["rows"] if row["task"] == "text-classification")
+    assert (encoder["purpose"], decoder["purpose"]) == ("task-specific", "multi-purpose")
+    for row in (encoder, decoder):
+        assert row["runs_n"] == 2
+        assert row["failed_n"] == 0
+        assert row["queries_n"] == 40
+        assert row["parameters_n"] > 10_000
+        assert 0 <= row["energy_low_j"] < row["energy_per_1000_j"] < row["energy_high_j"]
+        assert sum(row["provenance"].values()) == pytest.approx(1)
+        assert row["quality_metric"] == "accuracy"
+        assert row["quality"] > 0.8
+        assert row["carbon_per_1000_g"] == pytest.approx(row["energy_per_1000_j"] / 3.6e6 * 472.94)
+    unmeasured = next(row for row in found["rows"] if row["task"] == "summarization")
+    assert unmeasured["runs_n"] == 0
+    for key in ("energy_per_1000_j", "energy_low_j", "provenance", "quality", "carbon_per_1000_g", "parameters_n"):
+        assert unmeasured[key] is None
+
+
+def test_both_models_got_the_same_samples(both: Path) -> None:
+    runs = store.read_runs(both)
+    assert len(runs) == 4
+    assert len({run.samples_sha256 for run in runs}) == 1
+    (comparison,) = report(both)["comparisons"]
+    assert comparison["energy_ratio"]["value"] > 1
+    assert comparison["repeats_n"] == 2
+    assert "prompted-decoder" in comparison["sentence"]
+    assert "accuracy" in comparison["sentence"]
+
+
+def test_each_run_keeps_what_a_sceptic_asks_for(both: Path) -> None:
+    for run in store.read_runs(both):
+        assert run.load is not None
+        assert run.idle_before is not None
+        assert run.idle_after is not None
+        assert run.measurement is not None
+        assert run.warmup_n is not None
+        assert run.warmup_n >= 5
+        assert {"torch", "transformers", "python"} <= set(run.versions)
+        rows = store.read_inferences(both, run.run_id)
+        assert [row.sample_i for row in rows] == list(range(20))
+        assert sum(row.duration_s for row in rows) <= run.measurement.duration_s
+        assert all(row.output and row.score in (0.0, 1.0) for row in rows)
+        assert all(row.input_tokens_n for row in rows)
+
+
+def test_repetitions_ran_in_blocks_in_fresh_processes(both: Path) -> None:
+    runs = store.read_runs(both)
+    assert [run.repeat_i for run in runs] == [0, 0, 1, 1]
+    assert [run.order_i for run in runs] == sorted(run.order_i for run in runs)
+
+
+def test_the_same_command_does_nothing_when_all_is_done(both: Path) -> None:
+    before = (both / store.RUNS_FILE).read_bytes()
+    done = joulemark("run", "quickstart", "--out", both, "--only", "text-classification", *SHORT)
+    assert done.returncode == 0
+    assert "nothing to do" in done.stdout
+    assert (both / store.RUNS_FILE).read_bytes() == before
+
+
+def test_the_report_in_words(both: Path) -> None:
+    done = joulemark("report", both)
+    assert done.returncode == 0
+    assert "modelled" in done.stdout or "counter" in done.stdout
+    assert "On the same 20 samples" in done.stdout
+    assert "\x1b" not in done.stdout  # no colour in a pipe
+    marginal = joulemark("report", both, "--boundary", "marginal", "--grid", "France")
+    assert "grid France" in marginal.stdout
+    host = report(both, "--boundary", "host")
+    assert host["rows"][0]["energy_per_1000_j"] is None
+    assert any("rest of the machine" in name for name in host["rows"][0]["missing"])
+
+
+def test_a_narrow_terminal_gets_blocks_instead_of_a_cut_table(both: Path) -> None:
+    program = f"stty cols 40; {BINARY} report {both}"
+    done = subprocess.run(["script", "-qec", program, "/dev/null"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "…" not in done.stdout
+    assert "model          miniature:sentiment-encoder" in done.stdout
+
+
+@pytest.mark.parametrize("stage", [0.3, 2.5, 4.0])
+def test_killed_at_any_moment_nothing_is_lost_or_repeated(tmp_path: Path, stage: float) -> None:
+    out = tmp_path / "results"
+    command = [BINARY, "run", "quickstart", "--out", out, *ONE_CELL, "--queries", "20", "--repeats", "6"]
+    victim = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, start_new_session=True)
+    time.sleep(stage)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    file = out / store.RUNS_FILE
+    before = file.read_bytes() if file.exists() else b""
+    assert before == b"" or before.endswith(b"\n")
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert file.read_bytes().startswith(before)
+    runs = store.read_runs(out)
+    assert sorted(run.repeat_i for run in runs) == list(range(6))
+    assert len(file.read_bytes().splitlines()) == 6
+
+
+def test_a_killed_run_leaves_no_process_behind(tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    command = [BINARY, "run", "quickstart", "--out", out, *ONE_CELL, "--queries", "500", "--repeats", "3"]
+    victim = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, start_new_session=True)
+    session = os.getsid(victim.pid)
+    time.sleep(3)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    deadline_s = time.monotonic() + 10
+    while (left := _session(session)) and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    assert left == []
+
+
+def _session(session: int) -> list[int]:
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                state, *_, sid = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            except OSError:
+                continue
+            if int(sid) == session and state != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def test_ctrl_c_stops_after_the_repetition_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    command = [BINARY, "run", "quickstart", "--out", out, *ONE_CELL, "--queries", "20", "--repeats", "30"]
+    running = subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert running.stdout is not None
+    while "✓" not in running.stdout.readline():
+        pass
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+    rest, complaints = running.communicate(timeout=60)
+    assert running.returncode == 130, complaints
+    assert "the same command goes on" in rest
+    assert complaints == ""
+    runs = store.read_runs(out)
+    assert 1 <= len(runs) < 30
+    assert all(run.failure is None for run in runs)
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "study.toml"
+    file.write_text(text)
+    return file
+
+
+MIXED = """
+[protocol]
+queries_n = 10
+repeats_n = 1
+warmup_n = 2
+idle_s = 0.1
+[settings]
+device = "cpu"
+threads_n = 1
+[[cells]]
+task = "text-classification"
+model = "./no-such-model"
+dataset = "miniature:reviews"
+[[cells]]
+task = "text-classification"
+model = "miniature:sentiment-encoder"
+dataset = "miniature:reviews"
+"""
+
+
+def test_a_model_that_fails_is_recorded_and_the_study_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    done = joulemark("run", write(tmp_path, MIXED), "--out", out)
+    assert done.returncode == 1
+    assert "no-such-model" in done.stdout
+    assert "recorded, going on" in done.stdout
+    missing, good = report(out)["rows"]
+    assert (missing["failed_n"], missing["runs_n"]) == (1, 0)
+    assert missing["energy_per_1000_j"] is None
+    assert "no-such-model" in missing["failure"]
+    assert good["runs_n"] == 1
+    assert good["quality"] is not None
+    again = joulemark("run", write(tmp_path, MIXED), "--out", out)  # only the failed one is tried again
+    assert again.returncode == 1
+    assert "1 of 2 runs are done" in again.stdout
+    assert len(store.read_runs(out)) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("queries_n", "querys_n", "did you mean 'queries_n'"),
+        ('"text-classification"', '"text-clasification"', "did you mean 'text-classification'"),
+        ("[protocol]", "[protocol", "not TOML"),
+    ],
+)
+def test_a_mistake_in_a_study_is_one_line(tmp_path: Path, before: str, after: str, says: str) -> None:
+    done = joulemark("run", write(tmp_path, MIXED.replace(before, after)), "--out", tmp_path / "results")
+    assert says in complains(done)
+    assert not (tmp_path / "results").exists()
+
+
+def test_mistakes_on_the_command_line(tmp_path: Path, both: Path) -> None:
+    assert "no study" in complains(joulemark("run", "quickstrat", "--out", tmp_path / "r"))
+    assert "matches no cell" in complains(joulemark("run", "quickstart", "--only", "nothing", "--out", tmp_path / "r"))
+    assert "queries_n" in complains(joulemark("run", "quickstart", "--queries", 0, "--out", tmp_path / "r"))
+    assert "no sensor" in complains(joulemark("run", "quickstart", "--sensors", "rapple", "--out", tmp_path / "r"))
+    assert "no folder" in complains(joulemark("sensors", "--sysfs", tmp_path / "sys"))
+    assert "no results in" in complains(joulemark("report", tmp_path / "nowhere"))
+    assert "nearest" in complains(joulemark("report", both, "--grid", "Frence"))
+    assert "did you mean device" in complains(joulemark("report", both, "--boundary", "devise"))
+    assert not (tmp_path / "r").exists()
+
+
+def test_the_folder_of_another_study_is_left_alone(tmp_path: Path, both: Path) -> None:
+    before = (both / store.RUNS_FILE).read_bytes()
+    assert "another study" in complains(joulemark("run", write(tmp_path, MIXED), "--out", both))
+    assert "seed was 2024" in complains(joulemark("run", "quickstart", "--queries", 20, "--seed", 7, "--out", both))
+    assert (both / store.RUNS_FILE).read_bytes() == before
+
+
+def test_a_truncated_run_file(tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    options = ("quickstart", "--out", out, *ONE_CELL, *SHORT)
+    assert joulemark("run", *options).returncode == 0
+    file = out / store.RUNS_FILE
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-100])
+    assert "line 2 is cut short" in complains(joulemark("report", out))
+    assert joulemark("run", *options).returncode == 0
+    assert file.read_bytes().startswith(whole.splitlines(keepends=True)[0])
+    assert len(store.read_runs(out)) == 2
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("cannot mount a small tmpfs here: it needs root")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk(small_disk: Path) -> None:
+    out = small_disk / "results"
+    options = ("quickstart", "--out", out, *ONE_CELL, "--queries", 20, "--repeats", 12)
+    assert "no space left" in complains(joulemark("run", *options))
+    kept = store.read_runs(out)
+    assert kept
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    done = joulemark("run", *options)
+    assert done.returncode == 0, done.stderr
+    assert store.read_runs(out)[: len(kept)] == kept
+    assert len(store.read_runs(out)) == 12
+
+
+def test_run_in_json(tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    done = joulemark("run", "quickstart", "--out", out, *ONE_CELL, "--queries", 10, "--repeats", 1, "--json")
+    assert done.returncode == 0
+    found = json.loads(done.stdout)
+    assert (found["runs_n"], found["failed_n"], found["stopped"]) == (1, 0, False)
+
+
+def test_a_process_that_dies_costs_one_run(tmp_path: Path) -> None:
+    """A model whose process is killed from outside, as the kernel does when memory runs out."""
+    out = tmp_path / "results"
+    command = [BINARY, "run", "quickstart", "--out", out, *ONE_CELL, "--queries", "3000", "--repeats", "2"]
+    running = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert running.stdout is not None
+    while "ready after" not in running.stdout.readline():
+        pass
+    time.sleep(1.5)
+    worker = max(_session(os.getsid(running.pid)))  # the last process to be started is the one that measures
+    os.kill(worker, signal.SIGKILL)
+    rest, _ = running.communicate(timeout=120)
+    assert running.returncode == 1
+    assert "SIGKILL" in rest
+    runs = store.read_runs(out)
+    assert sorted(run.failure is None for run in runs) == [False, True]
