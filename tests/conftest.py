@@ -1,7 +1,21 @@
 """Fixtures of the whole suite; helpers of a folder live in it as plain modules."""
 
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 for folder in ("sensors", "cli"):
     sys.path.insert(0, str(Path(__file__).parent / folder))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One cache of miniature models for the whole session: each is built once, by whichever test comes first."""
+    root = tmp_path_factory.getbasetemp()
+    shared = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JOULEMARK_CACHE", str(shared / "joulemark-cache"))
+        yield shared / "joulemark-cache"

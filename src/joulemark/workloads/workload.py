@@ -1,0 +1,50 @@
+"""What a workload is: something that infers sample after sample and can say how good its answers were.
+
+A workload cannot know that it is measured. The function that opens one is a context manager, named in the entry-point
+group ``joulemark.workloads``; a task (group ``joulemark.tasks``) says which of them runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from joulemark.records import MendableError, ModelFacts, Quality
+
+
+class WorkloadError(MendableError):
+    """A model or dataset cannot be used; the message says what is wrong and what to do, in a line or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said to one sample. ``value`` is a label, a text, boxes, an image: whatever its task scores."""
+
+    value: object
+    input_tokens_n: int | None = None
+    output_tokens_n: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The quality over all answers, and of each (``None`` where a sample alone has no score)."""
+
+    quality: Quality
+    per_sample: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A loaded model with its samples in memory.
+
+    ``infer(i)`` answers sample ``i`` (0 ≤ i < ``samples_n``) and touches neither network nor disk. ``score`` takes the
+    answers to samples 0, 1, …, in that order; index ``q`` is the answer to sample ``q % samples_n``.
+    ``show`` turns an answer's value into the text kept with the run.
+    """
+
+    infer: Callable[[int], Answer]
+    samples_n: int
+    score: Callable[[Sequence[Answer]], Score]
+    show: Callable[[Answer], str]
+    model: ModelFacts
+    samples_sha256: str
