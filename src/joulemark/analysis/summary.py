@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -137,8 +138,9 @@ def _row(cell: Cell, runs: Sequence[Run], boundary: BoundaryName, grid: Grid | N
 def _energy(totals: Sequence[Total], queries_n: Sequence[int]) -> Interval | None:
     """Mean energy per 1,000 queries; its interval joins the spread of repetitions and the sensors' own error.
 
-    The sensors' error is common to all repetitions, so it does not shrink with their number. With one repetition
-    only the sensors' part is known.
+    The sensors' error is common to all repetitions, so it does not shrink with their number. Both are joined as
+    factors, since a model is right within a factor; for small errors that is the same as joining differences. Where
+    an energy above idle is not positive, differences are joined. With one repetition only the sensors' part is known.
     """
     known = [
         (found.energy_j * PER_N / n, found.low_j * PER_N / n, found.high_j * PER_N / n)
@@ -147,13 +149,28 @@ def _energy(totals: Sequence[Total], queries_n: Sequence[int]) -> Interval | Non
     ]
     if not known or len(known) < len(totals):
         return None
-    repeats = mean_interval([energy_j for energy_j, _, _ in known])
-    spread_j = 0.0 if repeats.high is None else repeats.high - repeats.value
-    below_j = statistics.fmean(energy_j - low_j for energy_j, low_j, _ in known)
-    above_j = statistics.fmean(high_j - energy_j for energy_j, _, high_j in known)
-    low_j = repeats.value - (spread_j**2 + below_j**2) ** 0.5
-    high_j = repeats.value + (spread_j**2 + above_j**2) ** 0.5
-    return Interval(repeats.value, max(0.0, low_j) if repeats.value >= 0 else low_j, high_j)
+    mean_j = statistics.fmean(energy_j for energy_j, _, _ in known)
+    if all(low_j > 0 for _, low_j, _ in known):
+        spread = _half_width([math.log(energy_j) for energy_j, _, _ in known])
+        below = statistics.fmean(math.log(energy_j / low_j) for energy_j, low_j, _ in known)
+        above = statistics.fmean(math.log(high_j / energy_j) for energy_j, _, high_j in known)
+        return Interval(
+            mean_j, mean_j * math.exp(-math.hypot(spread, below)), mean_j * math.exp(math.hypot(spread, above))
+        )
+    spread = _half_width([energy_j for energy_j, _, _ in known])
+    below = statistics.fmean(energy_j - low_j for energy_j, low_j, _ in known)
+    above = statistics.fmean(high_j - energy_j for energy_j, _, high_j in known)
+    low_j = mean_j - math.hypot(spread, below)
+    return Interval(
+        mean_j,
+        max(0.0, low_j) if min(low_j for _, low_j, _ in known) >= 0 else low_j,
+        mean_j + math.hypot(spread, above),
+    )
+
+
+def _half_width(values: Sequence[float]) -> float:
+    repeats = mean_interval(values)
+    return 0.0 if repeats.high is None else repeats.high - repeats.value
 
 
 def _spread_ratio(totals: Sequence[Total], queries_n: Sequence[int]) -> float | None:
