@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from joulemark.analysis.interval import Interval, mean_interval, ratio_interval
+from joulemark.analysis.interval import Interval, joined_interval, mean_interval, ratio_interval
 from joulemark.boundary import Total, total
 from joulemark.impact.carbon import Grid, carbon_g
 from joulemark.records import BoundaryName, Cell, Measurement, Provenance, Purpose, Run, Study
@@ -136,41 +135,13 @@ def _row(cell: Cell, runs: Sequence[Run], boundary: BoundaryName, grid: Grid | N
 
 
 def _energy(totals: Sequence[Total], queries_n: Sequence[int]) -> Interval | None:
-    """Mean energy per 1,000 queries; its interval joins the spread of repetitions and the sensors' own error.
-
-    The sensors' error is common to all repetitions, so it does not shrink with their number. Both are joined as
-    factors, since a model is right within a factor; for small errors that is the same as joining differences. Where
-    an energy above idle is not positive, differences are joined. With one repetition only the sensors' part is known.
-    """
+    """Mean energy per 1,000 queries with its interval, known only if every repetition's is."""
     known = [
         (found.energy_j * PER_N / n, found.low_j * PER_N / n, found.high_j * PER_N / n)
         for found, n in zip(totals, queries_n, strict=True)
         if found.energy_j is not None and found.low_j is not None and found.high_j is not None
     ]
-    if not known or len(known) < len(totals):
-        return None
-    mean_j = statistics.fmean(energy_j for energy_j, _, _ in known)
-    if all(low_j > 0 for _, low_j, _ in known):
-        spread = _half_width([math.log(energy_j) for energy_j, _, _ in known])
-        below = statistics.fmean(math.log(energy_j / low_j) for energy_j, low_j, _ in known)
-        above = statistics.fmean(math.log(high_j / energy_j) for energy_j, _, high_j in known)
-        return Interval(
-            mean_j, mean_j * math.exp(-math.hypot(spread, below)), mean_j * math.exp(math.hypot(spread, above))
-        )
-    spread = _half_width([energy_j for energy_j, _, _ in known])
-    below = statistics.fmean(energy_j - low_j for energy_j, low_j, _ in known)
-    above = statistics.fmean(high_j - energy_j for energy_j, _, high_j in known)
-    low_j = mean_j - math.hypot(spread, below)
-    return Interval(
-        mean_j,
-        max(0.0, low_j) if min(low_j for _, low_j, _ in known) >= 0 else low_j,
-        mean_j + math.hypot(spread, above),
-    )
-
-
-def _half_width(values: Sequence[float]) -> float:
-    repeats = mean_interval(values)
-    return 0.0 if repeats.high is None else repeats.high - repeats.value
+    return joined_interval(known) if known and len(known) == len(totals) else None
 
 
 def _spread_ratio(totals: Sequence[Total], queries_n: Sequence[int]) -> float | None:

@@ -145,6 +145,30 @@ def report_command(
     show_report(results, boundary, grid, json_out)
 
 
+@app.command("measure", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def measure_command(
+    command: Annotated[list[str], typer.Argument(help="The command with its arguments, after --.")],
+    repeats: Annotated[int, typer.Option("--repeats", "-r", help="Run it so many times.")] = 1,
+    idle: Annotated[float, typer.Option("--idle", help="Seconds of idle before and after each run; 0: none.")] = 1.0,
+    json_out: JsonOption = False,
+    sysfs: SysfsOption = None,
+    sensors: SensorsOption = None,
+) -> None:
+    """Measure the energy of any command. It keeps its output and its exit code; the result goes to standard error.
+
+    With --json the result goes to standard output, and what the command prints to standard error.
+
+    \b
+    Examples:
+      joulemark measure -- sleep 2
+      joulemark measure --repeats 5 -- python my_script.py
+      joulemark measure --json --idle 5 -- ./serve --once
+    """
+    from joulemark.cli.measure import measure_command
+
+    raise typer.Exit(measure_command(command, repeats, idle, _setup(sysfs, sensors), json_out))
+
+
 def _setup(sysfs: Path | None, sensors: str | None) -> Setup:
     from joulemark.sensors import setup_from_environment
 

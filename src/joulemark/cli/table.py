@@ -17,27 +17,32 @@ def print_table(headings: Sequence[str], lines: Sequence[Sequence[str]], right: 
     """
     from rich.cells import cell_len
 
-    lines = [[printable(cell) for cell in line] for line in lines]
-    widths = [max(cell_len(line[index]) for line in (headings, *lines)) for index in range(len(headings))]
-
-    def padded(line: Sequence[str], only: Sequence[int]) -> str:
-        cells: list[str] = []
-        for index in only:
-            space = " " * (widths[index] - cell_len(line[index]))
-            cells.append(space + line[index] if index in right else line[index] + space)
-        return GAP.join(cells).rstrip()
-
-    columns = range(len(headings))
-    if not sys.stdout.isatty() or sum(widths) + len(GAP) * (len(widths) - 1) <= shutil.get_terminal_size().columns:
-        for line in (headings, *lines):
-            print(padded(line, columns))
+    table = table_lines(headings, lines, right)
+    if not sys.stdout.isatty() or max(cell_len(line) for line in table) <= shutil.get_terminal_size().columns:
+        print("\n".join(table))
         return
     label_n = max(cell_len(heading) for heading in headings)
     for line in lines:
         for heading, cell in zip(headings, line, strict=True):
             if cell:
-                print(f"{heading}{' ' * (label_n - cell_len(heading))}{GAP}{cell}")
+                print(f"{heading}{' ' * (label_n - cell_len(heading))}{GAP}{printable(cell)}")
         print()
+
+
+def table_lines(headings: Sequence[str], lines: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """The lines of a table, headings first, padded to the width of each column."""
+    from rich.cells import cell_len
+
+    clean = [[printable(cell) for cell in line] for line in (headings, *lines)]
+    widths = [max(cell_len(line[index]) for line in clean) for index in range(len(headings))]
+    table: list[str] = []
+    for line in clean:
+        cells: list[str] = []
+        for index, cell in enumerate(line):
+            space = " " * (widths[index] - cell_len(cell))
+            cells.append(space + cell if index in right else cell + space)
+        table.append(GAP.join(cells).rstrip())
+    return table
 
 
 def print_json(value: object) -> None:

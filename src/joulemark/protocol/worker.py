@@ -28,6 +28,7 @@ from joulemark.meter import Meter, open_meter
 from joulemark.protocol.order import Job
 from joulemark.records import Failure, Inference, Measurement, Protocol, Quality, Run
 from joulemark.sensors import Setup
+from joulemark.sensors.conditions import conditions, disturbances
 from joulemark.workloads import open_workload
 from joulemark.workloads.workload import Answer, Workload, WorkloadError
 
@@ -124,7 +125,9 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
             progress[0] = PHASES.index("warm up")
             warmup_n = _warm_up(workload, protocol.warmup_n)
             progress[0] = PHASES.index("query")
+            before = conditions(assignment.setup)
             measurement, durations_s, answers = _query(meter, workload, protocol.queries_n, progress)
+            disturbed = disturbances(before, conditions(assignment.setup), measurement.harness_cpu_s)
             progress[0] = PHASES.index("idle")
             idle_after = _idle(meter, protocol.idle_s)
             progress[0] = PHASES.index("score")
@@ -142,7 +145,7 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
                 samples_n=min(workload.samples_n, protocol.queries_n),
                 input_tokens_n=_sum(answer.input_tokens_n for answer in answers),
                 output_tokens_n=_sum(answer.output_tokens_n for answer in answers),
-                reasons=_reasons(workload, durations_s, idle_before, idle_after),
+                reasons=_reasons(workload, durations_s, idle_before, idle_after) + disturbed,
             )
             inferences = tuple(
                 Inference(

@@ -1,0 +1,230 @@
+"""``joulemark measure -- COMMAND``: the energy of any command, as ``perf stat`` has it for cycles."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from joulemark.analysis.interval import joined_interval, mean_interval
+from joulemark.boundary import Total, total
+from joulemark.cli.table import print_json, table_lines
+from joulemark.meter import Meter, Window, open_meter
+from joulemark.reasons import REASONS
+from joulemark.records import BoundaryName, ChannelEnergy, Measurement, MendableError
+from joulemark.sensors import Setup
+from joulemark.sensors.conditions import conditions, disturbances
+from joulemark.units import UNKNOWN, number, show
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell says it
+BY_SIGNAL = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """One run of the command, and the idle windows around it."""
+
+    measurement: Measurement
+    idle: tuple[Measurement, ...]
+    code: int
+    reasons: tuple[str, ...]
+
+
+def measure_command(command: Sequence[str], repeats_n: int, idle_s: float, setup: Setup, json_out: bool) -> int:
+    """Run ``command`` ``repeats_n`` times and say what it took; returns the last exit code that was not 0, or 0.
+
+    The command keeps its own input and output; what is measured is printed on standard error. With ``json_out`` the
+    object goes to standard output, and what the command prints to standard error.
+    """
+    if not command:
+        raise MendableError("no command: joulemark measure -- COMMAND …")
+    if repeats_n < 1 or not idle_s >= 0:
+        raise MendableError("--repeats must be at least 1 and --idle at least 0")
+    repeats: list[Repeat] = []
+    with open_meter(setup) as meter:
+        for _ in range(repeats_n):
+            try:
+                repeats.append(_once(meter, command, idle_s, setup, json_out))
+            except OSError as error:
+                print(f"joulemark: '{command[0]}' cannot be run: {error.strerror}", file=sys.stderr)
+                return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+            if repeats[-1].code < 0:
+                break
+    code = next((repeat.code for repeat in reversed(repeats) if repeat.code), 0)
+    if json_out:
+        print_json(_as_json(command, repeats))
+    else:
+        _print(command, repeats)
+    return BY_SIGNAL - code if code < 0 else code
+
+
+def _once(meter: Meter, command: Sequence[str], idle_s: float, setup: Setup, json_out: bool) -> Repeat:
+    idle = [_idle(meter, idle_s)]
+    before = conditions(setup)
+    window = meter.begin()
+    code = _run(command, window, meter.keep_alive_ns, json_out)
+    measurement = window.end()
+    disturbed = disturbances(before, conditions(setup), measurement.harness_cpu_s)
+    idle.append(_idle(meter, idle_s))
+    known = tuple(window for window in idle if window is not None)
+    return Repeat(measurement, known, code, disturbed + (() if known else ("idle-not-measured",)))
+
+
+def _idle(meter: Meter, idle_s: float) -> Measurement | None:
+    if idle_s == 0:
+        return None
+    window = meter.begin()
+    time.sleep(idle_s)
+    return window.end()
+
+
+def _run(command: Sequence[str], window: Window, keep_alive_ns: int | None, json_out: bool) -> int:
+    """Wait for the command without polling; wake up only to read counters that would wrap twice. Raises OSError."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's; we report what it took
+    try:
+        process = subprocess.Popen(
+            command,
+            stdout=sys.stderr if json_out else None,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        if keep_alive_ns is not None:
+            descriptor = os.pidfd_open(process.pid)
+            while not select.select([descriptor], [], [], keep_alive_ns / 1e9)[0]:
+                window.refresh()
+            os.close(descriptor)
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _totals(repeats: Sequence[Repeat], boundary: BoundaryName) -> list[Total]:
+    return [total(repeat.measurement, boundary, repeat.idle) for repeat in repeats]
+
+
+def _joined(totals: Sequence[Total]) -> tuple[float | None, float | None, float | None]:
+    """Mean energy and its interval over the repeats; only a lower bound where the energy is not known."""
+    known = [
+        (found.energy_j, found.low_j, found.high_j)
+        for found in totals
+        if found.energy_j is not None and found.low_j is not None and found.high_j is not None
+    ]
+    if len(known) == len(totals):
+        joined = joined_interval(known)
+        return joined.value, joined.low, joined.high
+    lows = [found.low_j for found in totals if found.low_j is not None]
+    return None, min(lows) if len(lows) == len(totals) else None, None
+
+
+def _channels(repeats: Sequence[Repeat]) -> list[dict[str, object]]:
+    """Each channel: its mean over the repeats, known only if every repeat knows it."""
+    lines: list[dict[str, object]] = []
+    for index, channel in enumerate(repeats[0].measurement.channels):
+        every: list[ChannelEnergy] = [repeat.measurement.channels[index] for repeat in repeats]
+        energies = [one.energy_j for one in every if one.energy_j is not None]
+        halves = [one.uncertainty_j for one in every if one.uncertainty_j is not None]
+        known = len(energies) == len(every)
+        lines.append(
+            {
+                "name": channel.name,
+                "component": str(channel.component),
+                "provenance": str(channel.provenance),
+                "energy_j": statistics.fmean(energies) if known else None,
+                "uncertainty_j": statistics.fmean(halves) if len(halves) == len(every) else None,
+                "in_use": channel.in_use,
+                "part_of": channel.part_of,
+                "reasons": list(dict.fromkeys(code for one in every for code in one.reasons)),
+            }
+        )
+    return lines
+
+
+def _as_json(command: Sequence[str], repeats: Sequence[Repeat]) -> dict[str, object]:
+    boundaries: dict[str, object] = {}
+    for boundary in BoundaryName:
+        totals = _totals(repeats, boundary)
+        energy_j, low_j, high_j = _joined(totals)
+        boundaries[str(boundary)] = {
+            "energy_j": energy_j,
+            "low_j": low_j,
+            "high_j": high_j,
+            "missing": list(dict.fromkeys(name for found in totals for name in found.missing)),
+        }
+    durations = mean_interval([repeat.measurement.duration_s for repeat in repeats])
+    return {
+        "command": list(command),
+        "exit_code": repeats[-1].code,
+        "repeats_n": len(repeats),
+        "duration_s": durations.value,
+        "duration_low_s": durations.low,
+        "duration_high_s": durations.high,
+        "harness_cpu_s": statistics.fmean(repeat.measurement.harness_cpu_s for repeat in repeats),
+        "channels": _channels(repeats),
+        "boundaries": boundaries,
+        "reasons": list(dict.fromkeys(code for repeat in repeats for code in repeat.reasons)),
+    }
+
+
+def _print(command: Sequence[str], repeats: Sequence[Repeat]) -> None:
+    """What was measured, on standard error: standard output is the command's."""
+    out: list[str] = ["", f"{' '.join(command)}   {_times(repeats)}", ""]
+    rows = [
+        (
+            str(channel["name"]),
+            str(channel["provenance"]),
+            _show(channel["energy_j"]),
+            f"± {_show(channel['uncertainty_j'])}" if channel["uncertainty_j"] is not None else "",
+            ", ".join(str(code) for code in _list(channel["reasons"])),
+        )
+        for channel in _channels(repeats)
+    ]
+    if rows:
+        out += table_lines(("channel", "known by", "energy", "95 %", "because"), rows, right=(2,))
+    else:
+        out.append("Nothing can be measured here; joulemark sensors says what was looked for.")
+    out.append("")
+    for boundary in BoundaryName:
+        if boundary is BoundaryName.FACILITY:
+            continue  # needs a PUE, which a command does not have
+        out.append(_boundary_line(boundary, _totals(repeats, boundary)))
+    codes = dict.fromkeys(code for repeat in repeats for code in repeat.reasons)
+    codes |= dict.fromkeys(
+        code for repeat in repeats for channel in repeat.measurement.channels for code in channel.reasons
+    )
+    out += [f"{code}: {REASONS[code].meaning}; {REASONS[code].remedy}" for code in codes if code in REASONS]
+    print("\n".join(out), file=sys.stderr)
+
+
+def _boundary_line(boundary: BoundaryName, totals: Sequence[Total]) -> str:
+    energy_j, low_j, high_j = _joined(totals)
+    missing = ", ".join(dict.fromkeys(name for found in totals for name in found.missing))
+    rest = f"   not counted: {missing}" if missing else ""
+    if energy_j is None:
+        lower = f"at least {show(low_j, 'j')}" if low_j else "unknown"
+        return f"{boundary!s:<9} {lower}{rest}"
+    return f"{boundary!s:<9} {show(energy_j, 'j')} ({show(low_j, 'j')} to {show(high_j, 'j')}){rest}"
+
+
+def _times(repeats: Sequence[Repeat]) -> str:
+    durations = mean_interval([repeat.measurement.duration_s for repeat in repeats])
+    code = repeats[-1].code
+    parts = [show(durations.value, "s", 4)]
+    if durations.high is not None:
+        parts[0] += f" ± {number((durations.high - durations.value) / durations.value * 100, 2)} %"
+        parts.append(f"{len(repeats)} repeats")
+    if code:
+        parts.append(f"exit code {code}" if code > 0 else f"ended by {signal.Signals(-code).name}")
+    return ", ".join(parts)
+
+
+def _show(value: object) -> str:
+    return show(value, "j") if isinstance(value, float) else UNKNOWN
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

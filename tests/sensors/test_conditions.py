@@ -1,0 +1,115 @@
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from joulemark.reasons import REASONS
+from joulemark.sensors import Setup
+from joulemark.sensors.conditions import Conditions, board_disturbances, conditions, disturbances
+from joulemark.sensors.nvml import BoardProcess, BoardState
+
+CALM = Conditions(0.0, 0.0, 0.0, 0.0, 0.0, 4, 0, ("performance",), ())
+
+
+def later(**changes: object) -> Conditions:
+    return replace(CALM, at_s=10.0, busy_s=1.0, own_s=1.0, **changes)  # type: ignore[arg-type]
+
+
+def test_a_calm_window_has_no_reason() -> None:
+    assert disturbances(CALM, later()) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"busy_s": 8.0}, "foreign-load"),
+        ({"stolen_s": 1.0}, "time-stolen"),
+        ({"asleep_s": 5.0}, "suspended"),
+        ({"throttled_n": 1}, "throttled"),
+        ({"limits": ("powersave",)}, "clock-limits-changed"),
+    ],
+)
+def test_each_disturbance_has_its_reason(changes: dict[str, object], reason: str) -> None:
+    assert disturbances(CALM, replace(later(), **changes)) == (reason,)  # type: ignore[arg-type]
+    assert reason in REASONS
+
+
+def test_nearly_a_disturbance_is_none() -> None:
+    assert disturbances(CALM, replace(later(), busy_s=4.9)) == ()  # 3.9 s of others in 40 s of capacity
+    assert disturbances(CALM, later(), harness_cpu_s=0.09) == ()
+    assert disturbances(CALM, later(), harness_cpu_s=0.11) == ("harness-heavy",)
+
+
+def test_what_is_not_known_is_no_disturbance() -> None:
+    blind = replace(CALM, busy_s=None, stolen_s=None, asleep_s=None, throttled_n=None)
+    assert disturbances(blind, later()) == ()
+
+
+BOARD = BoardState(0, (), 1980, 700.0, 40, ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, []),
+        ({"clock_reasons": ("idle", "clocks-setting")}, []),
+        ({"clock_reasons": ("hardware-thermal",)}, ["throttled"]),
+        ({"power_limit_w": 500.0}, ["power-limit-changed"]),
+        ({"temperature_c": 49}, []),
+        ({"temperature_c": 55}, ["temperature-drift"]),
+        ({"temperature_c": None}, []),
+        ({"processes": (BoardProcess(os.getpid(), 1),)}, []),
+        ({"processes": (BoardProcess(1, 1),)}, ["foreign-process-on-board"]),
+        ({"processes": (BoardProcess(2**22 + 1, 1),)}, []),  # a number of the host: may be us
+        ({"processes": (BoardProcess(2**22 + 1, 1), BoardProcess(2**22 + 2, 1))}, ["foreign-process-on-board"]),
+        ({"processes": None}, []),
+    ],
+)
+def test_boards(changes: dict[str, object], found: list[str]) -> None:
+    after = replace(BOARD, **changes)  # type: ignore[arg-type]
+    assert board_disturbances((BOARD,), (after,), frozenset({os.getpid()})) == found
+    assert set(found) <= set(REASONS)
+
+
+def test_a_real_foreign_load_is_seen() -> None:
+    before = conditions(Setup())
+    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    time.sleep(1.0)
+    after = conditions(Setup())
+    for burner in burners:
+        burner.kill()
+        burner.wait()
+    assert "foreign-load" in disturbances(before, after)
+
+
+def test_our_own_load_is_not_foreign() -> None:
+    before = conditions(Setup())
+    deadline_s = time.monotonic() + 1.0
+    while time.monotonic() < deadline_s:
+        pass
+    after = conditions(Setup())
+    own_s = after.own_s - before.own_s
+    assert own_s > 0.3
+    assert before.busy_s is not None
+    assert after.busy_s is not None
+    alone = replace(after, busy_s=before.busy_s + own_s)
+    assert "foreign-load" not in disturbances(before, alone)
+
+
+def test_throttling_and_limits_are_read_from_files(tmp_path: Path) -> None:
+    cpu = tmp_path / "devices" / "system" / "cpu"
+    (cpu / "cpu0" / "thermal_throttle").mkdir(parents=True)
+    (cpu / "cpu0" / "thermal_throttle" / "core_throttle_count").write_text("3\n")
+    (cpu / "cpufreq" / "policy0").mkdir(parents=True)
+    (cpu / "cpufreq" / "policy0" / "scaling_governor").write_text("powersave\n")
+    before = conditions(Setup(sysfs=tmp_path))
+    assert before.throttled_n == 3
+    assert before.limits == ("powersave",)
+    (cpu / "cpu0" / "thermal_throttle" / "core_throttle_count").write_text("4\n")
+    (cpu / "cpufreq" / "policy0" / "scaling_governor").write_text("performance\n")
+    found = disturbances(before, conditions(Setup(sysfs=tmp_path)))
+    assert {"throttled", "clock-limits-changed"} <= set(found)
