@@ -35,10 +35,40 @@ REASONS: dict[str, Reason] = {
     ),
     "replayed": Reason("read from a recorded trace, not from this machine", "use a real sensor"),
     "trace-ended": Reason("the recorded trace does not cover the window", "record a longer trace"),
+    "answer-late": Reason("the meter of the whole machine did not answer in time", "look at the meter, then run again"),
+    "no-power-in-answer": Reason(
+        "what the meter of the whole machine said holds no power above zero that is understood",
+        "give a command or an address that answers with watts; see joulemark sensors",
+    ),
+    "module-scope": Reason(
+        "the gauge covers a module (processor, GPU and memory), not the whole machine", "add a meter at the wall"
+    ),
+    "mig-shared": Reason(
+        "the board is split into instances that share one counter: its energy is that of the whole board",
+        "keep the other instances idle, or turn MIG off",
+    ),
+    "two-dies": Reason(
+        "the card has two dies and one counter: its energy is that of both", "use both dies or keep the other one idle"
+    ),
+    "device-order-assumed": Reason(
+        "which boards are ours was told by number, and numbers were assumed to follow the PCI bus",
+        "set CUDA_DEVICE_ORDER=PCI_BUS_ID, or name boards by UUID",
+    ),
     "sampler-failed": Reason("the process that samples the gauges ended", "joulemark sensors says what it can read"),
     "fake-sensor": Reason("the fake sensor: nobody measured this", "use a real sensor"),
     "idle-drift": Reason("idle power before and after differ by more than 10 %", "let the machine settle first"),
     "idle-not-measured": Reason("no idle window: nothing can be said above idle", "set idle_s above 0"),
+    "foreign-load": Reason(
+        "other processes used more than 10 % of the processors", "stop them, or measure on an idle machine"
+    ),
+    "time-stolen": Reason("the host gave more than 1 % of the processors' time to others", "measure on the host"),
+    "suspended": Reason("the machine was suspended or migrated in the window", "run again"),
+    "throttled": Reason("heat or a power limit held the clocks down", "cool the machine, or state the limit"),
+    "clock-limits-changed": Reason("governor or highest frequency changed in the window", "fix them, then run again"),
+    "power-limit-changed": Reason("the power limit of a board changed in the window", "fix it, then run again"),
+    "temperature-drift": Reason("a board's temperature moved by more than 10 °C", "warm up for longer"),
+    "foreign-process-on-board": Reason("another process computes on the board", "stop it, or use another board"),
+    "harness-heavy": Reason("the meter itself used more than 1 % of the window", "make the window longer"),
     "samples-repeated": Reason("fewer samples than queries: some were asked again", "bring more samples"),
     "warm-up-inside": Reason("the first tenth of the queries was more than 10 % slower", "raise warmup_n"),
 }

@@ -6,8 +6,6 @@ A name carries its unit (``_j``, ``_w``, ``_s``, ``_byte``, ``_n`` for a count, 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -312,4 +310,7 @@ class Run:
 
 def digest(value: object) -> str:
     """SHA-256 of the canonical JSON of ``value``, as hexadecimal digits."""
+    import hashlib
+    import json
+
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

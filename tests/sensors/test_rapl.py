@@ -2,12 +2,16 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from powercap import RANGE_UJ, zone
+from moving import moving
+from powercap import RANGE_UJ, let_everybody_in, zone
 
-from joulemark.records import Component, Provenance, ReadFailure
+from joulemark.meter import Meter
+from joulemark.records import ChannelEnergy, Component, Provenance, ReadFailure
 from joulemark.sensors import Setup, open_sensors
 from joulemark.sensors.rapl import rapl
 
@@ -97,8 +101,7 @@ def test_no_permission_names_the_file_and_the_command(tmp_path: Path) -> None:
         "with rapl(Setup(sysfs=Path(sys.argv[1]))) as found:\n"
         "    print(json.dumps([asdict(absence) for absence in found.absences]))\n"
     )
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
+    let_everybody_in(tmp_path)
     done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (absence,) = json.loads(done.stdout)
@@ -117,3 +120,118 @@ def test_psys_does_not_hide_the_modelled_processor(tmp_path: Path) -> None:
     zone(tmp_path, "intel-rapl:0", "psys")
     with open_sensors(Setup(sysfs=tmp_path, requests=("modelled-cpu", "rapl"))) as here:
         assert [channel.name for channel in here.channels] == ["psys", "cpu"]
+
+
+def measured(root: Path, change: Callable[[], object], duration_s: float = 0.05) -> dict[str, ChannelEnergy]:
+    """What one window says around ``change``."""
+    with found(root) as here:
+        window = Meter(here.channels).begin()
+        change()
+        time.sleep(duration_s)
+        return {energy.name: energy for energy in window.end().channels}
+
+
+def test_a_wrap_inside_the_window_is_followed(tmp_path: Path) -> None:
+    path = zone(tmp_path, "intel-rapl:0", "package-0", RANGE_UJ - 400_000)
+    energy = measured(tmp_path, lambda: (path / "energy_uj").write_text("600000\n"))["package-0"]
+    assert energy.energy_j == pytest.approx(1.000001)
+    assert energy.reasons == ()
+
+
+@pytest.mark.parametrize("range_uj", [RANGE_UJ, None, 0])
+def test_a_counter_that_goes_back_is_unknown(tmp_path: Path, range_uj: int | None) -> None:
+    path = zone(tmp_path, "intel-rapl:0", "package-0", 500_000_000, range_uj)
+    energy = measured(tmp_path, lambda: (path / "energy_uj").write_text("1000000\n"))["package-0"]
+    assert energy.energy_j is None
+    assert energy.reasons == ("counter-went-back",)
+
+
+def test_a_counter_that_stands_still_is_unknown_not_zero(tmp_path: Path) -> None:
+    zone(tmp_path, "intel-rapl:0", "package-0", 5)
+    energy = measured(tmp_path, lambda: None)["package-0"]
+    assert energy.energy_j is None
+    assert energy.reasons == ("counter-stood-still",)
+
+
+def test_a_range_of_zero_or_nonsense_is_no_range(tmp_path: Path) -> None:
+    zone(tmp_path, "intel-rapl:0", "package-0", range_uj=0)
+    (zone(tmp_path, "intel-rapl:1", "package-1") / "max_energy_range_uj").write_text("much\n")
+    with found(tmp_path) as here:
+        assert [channel.wrap_n for channel in here.channels] == [None, None]
+
+
+def test_a_zone_without_a_counter_or_without_a_name_takes_no_other_along(tmp_path: Path) -> None:
+    zone(tmp_path, "intel-rapl:0", "package-0", 1)
+    (zone(tmp_path, "intel-rapl:1", "package-1") / "energy_uj").unlink()
+    (zone(tmp_path, "intel-rapl:2", "package-2") / "name").unlink()
+    (tmp_path / "class" / "powercap" / "intel-rapl:3").symlink_to(tmp_path / "gone")
+    with found(tmp_path) as here:
+        assert [channel.name for channel in here.channels] == ["package-0"]
+        (absence,) = here.absences
+    assert absence.source == "package-1"
+    assert "No such file" in absence.why
+
+
+def test_a_driver_without_zones_is_an_absence(tmp_path: Path) -> None:
+    (tmp_path / "class" / "powercap" / "intel-rapl").mkdir(parents=True)
+    with found(tmp_path) as here:
+        assert here.channels == ()
+        assert "no RAPL zone below it" in here.absences[0].why
+
+
+def test_an_amd_processor_has_a_package_and_cores_inside_it(tmp_path: Path) -> None:
+    zone(tmp_path, "intel-rapl:0", "package-0", 9)
+    zone(tmp_path, "intel-rapl:0:0", "core", 3)
+    with found(tmp_path) as here:
+        assert [(channel.name, channel.part_of) for channel in here.channels] == [
+            ("package-0", None),
+            ("core-0", "package-0"),
+        ]
+
+
+def test_names_that_repeat_are_told_apart(tmp_path: Path) -> None:
+    zone(tmp_path, "intel-rapl:0", "psys", 1)
+    zone(tmp_path, "intel-rapl:1", "psys", 2)
+    with found(tmp_path) as here:
+        assert [(channel.name, channel.component) for channel in here.channels] == [
+            ("psys", Component.SYSTEM),
+            ("psys-1", Component.SYSTEM),
+        ]
+
+
+def dies(root: Path) -> list[Path]:
+    """Two dies of one package and one of another, each with memory."""
+    paths = []
+    for index, name in enumerate(("package-0-die-0", "package-0-die-1", "package-1-die-0")):
+        paths.append(zone(root, f"intel-rapl:{index}", name, 7_000_000))
+        zone(root, f"intel-rapl:{index}:0", "dram", index)
+    return [path / "energy_uj" for path in paths]
+
+
+def test_dies_that_repeat_the_counter_of_their_package_are_counted_once(tmp_path: Path) -> None:
+    first, second, other = dies(tmp_path)
+    second.unlink()
+    second.symlink_to(first)  # one register behind two files
+    with moving({first: 35_000, other: 35_000}), found(tmp_path) as here:
+        assert [channel.name for channel in here.channels] == [
+            "package-0-die-0",
+            "dram-0-die-0",
+            "package-1-die-0",
+            "dram-1-die-0",
+        ]
+        (absence,) = here.absences
+    assert absence.source == "package-0-die-1"
+    assert "same counter as package-0-die-0" in absence.why
+
+
+def test_dies_with_counters_of_their_own_are_all_counted(tmp_path: Path) -> None:
+    first, second, other = dies(tmp_path)
+    with moving({first: 35_000, second: 35_061, other: 35_000}), found(tmp_path) as here:
+        assert len(here.channels) == 6
+        assert here.absences == ()
+
+
+def test_dies_that_stand_still_are_not_taken_for_one(tmp_path: Path) -> None:
+    dies(tmp_path)
+    with found(tmp_path) as here:
+        assert len(here.channels) == 6

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 from joulemark.records import Channel, ChannelEnergy, ErrorBudget
 
@@ -20,7 +20,8 @@ UPDATES_MIN_N = 10  # a window with fewer updates of its sensor is marked
 GAP_PERIODS_N = 5  # samples further apart than this many update periods are a gap
 
 
-class Edge(NamedTuple):
+@dataclass(slots=True)
+class Edge:
     """One reading of a counter: when, what, or why not."""
 
     at_ns: int

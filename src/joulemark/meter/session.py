@@ -26,15 +26,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
 from types import TracebackType
-from typing import ParamSpec, TypeVar
 
 from joulemark.boundary import Total, total
 from joulemark.meter import Meter, Window, open_meter
 from joulemark.records import BoundaryName, Measurement
 from joulemark.sensors import setup_from_environment
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+TYPE_CHECKING = False  # what type checkers take for true
+if TYPE_CHECKING:
+    from typing import ParamSpec, TypeVar
+
+    _P = ParamSpec("_P")
+    _R = TypeVar("_R")
 
 
 class NotMeasured(RuntimeError):

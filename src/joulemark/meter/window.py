@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from joulemark.meter.energy import Edge, counter_energy, gauge_energy, unwrapped
 from joulemark.records import Absence, Channel, ChannelEnergy, Measurement, Quantity, ReadFailure
@@ -102,7 +101,7 @@ class Window:
         }
         sampler_cpu_s = self._add_gauges(energies, ended_ns)
         return Measurement(
-            started_at=datetime.fromtimestamp(self._started_at, UTC).isoformat(timespec="milliseconds"),
+            started_at=_iso_time(self._started_at),
             duration_s=(ended_ns - self.began_ns) / 1e9,
             channels=tuple(energies[channel.name] for channel in self._meter.channels),
             harness_cpu_s=self._cpu_ns / 1e9 + sampler_cpu_s,
@@ -122,6 +121,12 @@ class Window:
             so_far, moved = self._counts[index], unwrapped(channel, before, now)
             self._counts[index] = None if so_far is None or moved is None else so_far + moved
         self._last = edges
+
+
+def _iso_time(since_epoch_s: float) -> str:
+    """An instant as ISO 8601 in UTC, to the millisecond."""
+    whole_s, part_s = divmod(since_epoch_s, 1)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole_s)) + f".{int(part_s * 1000):03d}+00:00"
 
 
 def _read(channel: Channel, clock: Clock) -> Edge:

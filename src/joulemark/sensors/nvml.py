@@ -1,18 +1,25 @@
-"""NVIDIA boards through NVML (nvidia-ml-py): the total-energy counter, or instant power where there is none.
+"""NVIDIA boards through NVML (nvidia-ml-py): the total-energy counter, or a power gauge where there is none.
 
 The counter (mJ since the driver was loaded, Volta and later) covers a whole board, MIG instances included. It is
-refreshed every 20 to 100 ms. The vendor states ±5 %. ``CUDA_VISIBLE_DEVICES`` says which boards are ours; the others
-are handed out too, as metered but not used.
-Source: https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html
+refreshed every 20 to 100 ms. The vendor states ±5 %. It is read by its own function: the same value as a field (83)
+brings a time stamp of the wall clock, which an edge on the monotonic clock cannot use, and costs more to ask for.
+The power gauge has an instant field on recent drivers; the older function is a mean over one second from Ampere on.
+
+``CUDA_VISIBLE_DEVICES`` says which boards are ours; the others are handed out too, as metered but not used. A
+channel's number is the index in NVML, which follows the PCI bus, whether or not boards before it answer.
+Sources: https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html (counter, gauge, MIG),
+https://docs.nvidia.com/cuda/cuda-c-programming-guide/#cuda-environment-variables (what is visible, in which order).
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from joulemark.records import Absence, Channel, Component, Provenance, Quantity, ReadFailure
 from joulemark.sensors import Found, Setup
@@ -20,8 +27,25 @@ from joulemark.sensors import Found, Setup
 LIBRARY = "libnvidia-ml.so.1"
 COUNT_J = 1e-3
 UPDATE_PERIOD_S = 0.1  # the slow end of what boards do
+MEAN_POWER_PERIOD_S = 1.0  # over which the older power function takes its mean
 ACCURACY_RATIO = 0.05
-POWER_INSTANT_FIELD = 186  # NVML_FI_DEV_POWER_INSTANT; power usage itself is a one-second mean on recent boards
+POWER_INSTANT_FIELD = 186  # NVML_FI_DEV_POWER_INSTANT
+ARCHITECTURE_TURING = 6  # NVML_DEVICE_ARCH_TURING: up to here the power function is instantaneous
+
+# Bits of nvmlClocksEventReasons, once called throttle reasons (nvml.h).
+CLOCK_REASONS = {
+    0x001: "idle",
+    0x002: "clocks-setting",
+    0x004: "power-cap",
+    0x008: "hardware-slowdown",
+    0x010: "sync-boost",
+    0x020: "software-thermal",
+    0x040: "hardware-thermal",
+    0x080: "power-brake",
+    0x100: "display-clocks",
+}
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +55,45 @@ class Board:
     index: int
     uuid: str
     name: str
-    in_use: bool
+    mig_uuids: tuple[str, ...] = ()  # of its instances
+    mig: bool = False  # MIG mode is on
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The boards that are ours, by NVML index; ``assumed``: numbers were taken for NVML's, which they may not be."""
+
+    indices: frozenset[int]
+    assumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BoardProcess:
+    """A process that computes on a board; inside a container, those of others may be missing or without memory."""
+
+    pid: int
+    memory_byte: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoardState:
+    """What besides the work decides a board's power at this moment; ``None`` where the board does not say."""
+
+    index: int
+    processes: tuple[BoardProcess, ...] | None = None
+    sm_clock_mhz: int | None = None
+    power_limit_w: float | None = None
+    temperature_c: int | None = None
+    clock_reasons: tuple[str, ...] | None = None  # why clocks are not higher, in the words of CLOCK_REASONS
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """Boards that answer, their handles, and those that do not."""
+
+    boards: Mapping[int, Board]
+    handles: Mapping[int, Any]
+    absences: tuple[Absence, ...]
 
 
 @contextmanager
@@ -59,40 +121,86 @@ def nvml(setup: Setup) -> Iterator[Found]:
         pynvml.nvmlShutdown()
 
 
-def boards_in_use(uuids: tuple[str, ...], visible_devices: str | None) -> frozenset[int]:
-    """The indices that ``CUDA_VISIBLE_DEVICES`` selects; as in CUDA, an invalid entry hides it and all that follow.
+def boards_state(pynvml: Any) -> tuple[BoardState, ...]:
+    """The state of every board, in order of NVML indices, to compare before and after a window.
 
-    Entries are indices or prefixes of a UUID (``GPU-…``). ``None`` (unset) selects all, an empty string none.
+    NVML must be open (``pynvml.nvmlInit()``). Takes several calls to the driver for each board: not for hot paths.
+    """
+    return tuple(_state(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
+
+
+def boards_in_use(
+    boards: Mapping[int, Board],
+    visible_devices: str | None,
+    device_order: str | None = None,
+    framework_uuids: tuple[str, ...] | None = None,
+) -> Selection:
+    """The boards that ``CUDA_VISIBLE_DEVICES`` selects; as in CUDA, an invalid entry hides it and all that follow.
+
+    Entries are indices, prefixes of a UUID (``GPU-…``) or instances (``MIG-…``), which stand for their board. ``None``
+    (unset) selects all, an empty string none. CUDA numbers boards by speed unless ``device_order``
+    (``CUDA_DEVICE_ORDER``) is ``PCI_BUS_ID``: with different boards, or with one that does not answer, numbers are only
+    assumed to be NVML's. ``framework_uuids`` are the boards that a framework has opened, which settles it.
     """
     if visible_devices is None:
-        return frozenset(range(len(uuids)))
+        return Selection(frozenset(boards))
     chosen: list[int] = []
+    by_number = False
     for entry in visible_devices.split(","):
         text = entry.strip()
-        if text.isdigit() and int(text) < len(uuids):
-            chosen.append(int(text))
-            continue
-        matches = [index for index, uuid in enumerate(uuids) if text.startswith("GPU-") and uuid.startswith(text)]
+        if text.isdigit():
+            matches = [int(text)] if int(text) in boards else []
+            by_number = True
+        else:
+            matches = [
+                index for index, board in boards.items() for uuid in _uuids(text, board) if uuid.startswith(text)
+            ]
         if len(matches) != 1:
             break
         chosen.append(matches[0])
-    return frozenset(chosen)
+    gaps = tuple(boards) != tuple(range(len(boards)))
+    mixed = len({board.name for board in boards.values()}) > 1 and device_order != "PCI_BUS_ID"
+    if not by_number or not (gaps or mixed):
+        return Selection(frozenset(chosen))
+    if framework_uuids is not None:
+        return Selection(frozenset(index for index, board in boards.items() if board.uuid in framework_uuids))
+    return Selection(frozenset(chosen), assumed=True)
+
+
+def _uuids(text: str, board: Board) -> tuple[str, ...]:
+    """The UUIDs of a board, or of its instances, of the kind that ``text`` begins."""
+    if text.startswith("GPU-"):
+        return (board.uuid,)
+    if text.startswith("MIG-GPU-"):  # as drivers before R470 write it: the board's UUID and two numbers
+        return (text,) if text.removeprefix("MIG-").partition("/")[0] == board.uuid else ()
+    return board.mig_uuids if text.startswith("MIG-") else ()
+
+
+def _framework_uuids() -> tuple[str, ...] | None:
+    """UUIDs of the boards that torch has opened in this process; ``None`` unless it has."""
+    torch = sys.modules.get("torch")
+    try:
+        if torch is None or not torch.cuda.is_initialized():
+            return None
+        boards_n = torch.cuda.device_count()
+        uuids = [str(torch.cuda.get_device_properties(index).uuid) for index in range(boards_n)]
+    except (AttributeError, RuntimeError):  # a version without UUIDs
+        return None
+    return tuple(f"GPU-{uuid.removeprefix('GPU-')}" for uuid in uuids)
 
 
 def _found(pynvml: Any, setup: Setup) -> Found:
-    handles: list[Any] = []
-    absences: list[Absence] = []
-    for index in range(pynvml.nvmlDeviceGetCount()):
-        try:
-            handles.append(pynvml.nvmlDeviceGetHandleByIndex(index))
-        except pynvml.NVMLError as error:
-            absences.append(Absence(f"gpu{index}", f"NVML: {error}", "reset the board or leave it out"))
-    uuids = tuple(_text(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles)
-    ours = boards_in_use(uuids, setup.visible_devices)
+    opened = _opened(pynvml)
+    order = os.environ.get("CUDA_DEVICE_ORDER")
+    ours = boards_in_use(opened.boards, setup.visible_devices, order, _framework_uuids())
     channels: list[Channel] = []
-    for index, handle in enumerate(handles):
-        board = Board(index, uuids[index], _text(pynvml.nvmlDeviceGetName(handle)), index in ours)
-        channel = _channel(pynvml, handle, board)
+    absences = list(opened.absences)
+    for index, board in opened.boards.items():
+        try:
+            channel = _channel(pynvml, opened.handles[index], board, ours)
+        except ReadFailure:
+            absences.append(_lost(index, "it was lost while its sensors were tried"))
+            continue
         if channel is None:
             absences.append(Absence(f"gpu{index}", f"{board.name} has neither an energy counter nor a power gauge"))
         else:
@@ -100,7 +208,52 @@ def _found(pynvml: Any, setup: Setup) -> Found:
     return Found(tuple(channels), tuple(absences))
 
 
-def _channel(pynvml: Any, handle: Any, board: Board) -> Channel | None:
+def _opened(pynvml: Any) -> _Open:
+    boards: dict[int, Board] = {}
+    handles: dict[int, Any] = {}
+    absences: list[Absence] = []
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        try:
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            boards[index] = _board(pynvml, index, handle)
+        except pynvml.NVMLError as error:
+            absences.append(_lost(index, f"NVML: {error}"))
+            continue
+        handles[index] = handle
+    return _Open(boards, handles, tuple(absences))
+
+
+def _board(pynvml: Any, index: int, handle: Any) -> Board:
+    mode = _asked(pynvml, lambda: pynvml.nvmlDeviceGetMigMode(handle))
+    mig = mode is not None and mode[0] == 1
+    return Board(
+        index=index,
+        uuid=_text(pynvml.nvmlDeviceGetUUID(handle)),
+        name=_text(pynvml.nvmlDeviceGetName(handle)),
+        mig_uuids=_mig_uuids(pynvml, handle) if mig else (),
+        mig=mig,
+    )
+
+
+def _lost(index: int, why: str) -> Absence:
+    return Absence(f"gpu{index}", why, "reset the board (nvidia-smi --gpu-reset) or leave it out")
+
+
+def _mig_uuids(pynvml: Any, handle: Any) -> tuple[str, ...]:
+    uuids: list[str] = []
+    for instance_i in range(_asked(pynvml, lambda: pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)) or 0):
+        try:
+            instance = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, instance_i)
+            uuids.append(_text(pynvml.nvmlDeviceGetUUID(instance)))
+        except pynvml.NVMLError:
+            continue  # a place without an instance
+    return tuple(uuids)
+
+
+def _channel(pynvml: Any, handle: Any, board: Board, ours: Selection) -> Channel | None:
+    """The board's counter or else its gauge; ``None`` when it has neither. Raises :class:`ReadFailure` when lost."""
+    reasons: tuple[str, ...] = ("mig-shared",) if board.mig else ()
+    reasons += ("device-order-assumed",) if ours.assumed else ()
     counter = _reader(pynvml, lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle))
     if _answers(counter):
         return Channel(
@@ -114,15 +267,19 @@ def _channel(pynvml: Any, handle: Any, board: Board) -> Channel | None:
             resolution_j=COUNT_J,
             update_period_s=UPDATE_PERIOD_S,
             accuracy_ratio=ACCURACY_RATIO,
-            in_use=board.in_use,
+            in_use=board.index in ours.indices,
+            reasons=reasons,
         )
-    gauges = (
-        _reader(pynvml, lambda: _instant_power_w(pynvml, handle)),
-        _reader(pynvml, lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000),
-    )
-    gauge = next((gauge for gauge in gauges if _answers(gauge)), None)
-    if gauge is None:
-        return None
+    instant = _reader(pynvml, lambda: _instant_power_w(pynvml, handle))
+    if _answers(instant):
+        gauge, period_s = instant, UPDATE_PERIOD_S
+    else:
+        gauge = _reader(pynvml, lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000)
+        if not _answers(gauge):
+            return None
+        architecture = _asked(pynvml, lambda: pynvml.nvmlDeviceGetArchitecture(handle))
+        instantaneous = architecture is not None and architecture <= ARCHITECTURE_TURING
+        period_s = UPDATE_PERIOD_S if instantaneous else MEAN_POWER_PERIOD_S
     return Channel(
         name=f"gpu{board.index}",
         component=Component.GPU,
@@ -130,17 +287,18 @@ def _channel(pynvml: Any, handle: Any, board: Board) -> Channel | None:
         quantity=Quantity.POWER,
         read=gauge,
         device=board.name,
-        update_period_s=UPDATE_PERIOD_S,
+        update_period_s=period_s,
         accuracy_ratio=ACCURACY_RATIO,
-        in_use=board.in_use,
+        in_use=board.index in ours.indices,
+        reasons=reasons,
     )
 
 
 def _instant_power_w(pynvml: Any, handle: Any) -> float:
-    field = pynvml.nvmlDeviceGetFieldValues(handle, [POWER_INSTANT_FIELD])[0]
-    if field.nvmlReturn != pynvml.NVML_SUCCESS:
-        raise pynvml.NVMLError(field.nvmlReturn)
-    return float(field.value.uiVal) / 1000
+    answer = pynvml.nvmlDeviceGetFieldValues(handle, [POWER_INSTANT_FIELD])[0]
+    if answer.nvmlReturn != pynvml.NVML_SUCCESS:
+        raise pynvml.NVMLError(answer.nvmlReturn)
+    return float(answer.value.uiVal) / 1000
 
 
 def _reader(pynvml: Any, query: Callable[[], float]) -> Callable[[], float]:
@@ -157,9 +315,46 @@ def _reader(pynvml: Any, query: Callable[[], float]) -> Callable[[], float]:
 def _answers(read: Callable[[], float]) -> bool:
     try:
         read()
-    except ReadFailure:
+    except ReadFailure as failure:
+        if failure.reason == "device-lost":
+            raise
         return False
     return True
+
+
+def _state(pynvml: Any, index: int) -> BoardState:
+    handle = _asked(pynvml, lambda: pynvml.nvmlDeviceGetHandleByIndex(index))
+    if handle is None:
+        return BoardState(index)
+    processes = _asked(pynvml, lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(handle))
+    limit_mw = _asked(pynvml, lambda: pynvml.nvmlDeviceGetPowerManagementLimit(handle))
+    bits = _asked(pynvml, lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
+    if bits is None:  # drivers before R535 know the older name only
+        bits = _asked(pynvml, lambda: pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
+    return BoardState(
+        index=index,
+        processes=None
+        if processes is None
+        else tuple(BoardProcess(process.pid, process.usedGpuMemory) for process in processes),
+        sm_clock_mhz=_asked(pynvml, lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)),
+        power_limit_w=None if limit_mw is None else limit_mw / 1000,
+        temperature_c=_asked(pynvml, lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
+        clock_reasons=None if bits is None else _words(bits),
+    )
+
+
+def _words(bits: int) -> tuple[str, ...]:
+    """The words for the bits that are set; one that has no word keeps its number."""
+    set_bits = (1 << place for place in range(bits.bit_length()) if bits >> place & 1)
+    return tuple(CLOCK_REASONS.get(bit, f"bit-{bit:#x}") for bit in set_bits)
+
+
+def _asked(pynvml: Any, query: Callable[[], _T]) -> _T | None:
+    """The answer to ``query``, or ``None`` where the board or the driver does not support it."""
+    try:
+        return query()
+    except pynvml.NVMLError:
+        return None
 
 
 def _text(value: str | bytes) -> str:

@@ -2,7 +2,8 @@
 
 A zone's ``name`` file says what it is; folder numbers do not. ``dram`` is a child of its package but not inside the
 package's energy; ``core`` and ``uncore`` are inside; ``psys`` covers the platform, packages included. The ``mmio``
-interface repeats packages of the ``msr`` one. Reading needs root since Linux 5.10 (CVE-2020-8694).
+interface repeats packages of the ``msr`` one, and on some processors each die repeats the counter of the whole package.
+Reading needs root since Linux 5.10 (CVE-2020-8694).
 Source: https://www.kernel.org/doc/html/latest/power/powercap/powercap.html
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +24,15 @@ COUNT_J = 1e-6
 RESOLUTION_J = 61e-6  # 2⁻¹⁴ J, the usual energy unit of the registers behind the file
 UPDATE_PERIOD_S = 1e-3
 
+# Two dies of a package are compared over so many updates, for so long at most.
+_SNAPSHOTS_N = 4
+_COMPARISON_MAX_S = 0.05
+
 _ZONE = re.compile(r"(?P<control>.*rapl.*?):(?P<path>\d+(?::\d+)*)$")
+_DIE = re.compile(r"package-(\d+)-die-\d+$")
+
+
+_Key = tuple[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,16 @@ class _Zone:
     control: str  # "intel-rapl", "intel-rapl-mmio"
     path: tuple[int, ...]
     name: str
+
+    @property
+    def key(self) -> _Key:
+        """What is unique to the zone."""
+        return self.control, self.path
+
+    @property
+    def parent_key(self) -> _Key:
+        """The zone itself, or the package it is a child of."""
+        return self.control, self.path[:1]
 
 
 @contextmanager
@@ -43,8 +63,8 @@ def rapl(setup: Setup) -> Iterator[Found]:
         remedy = "bare metal: sudo modprobe intel_rapl_msr; container: mount the host's /sys and use --sysfs"
         yield Found(absences=(Absence("rapl", f"{root}: {why} (usual in a virtual machine)", remedy),))
         return
-    labels = {(zone.control, zone.path): zone.name for zone in zones}
-    channels: list[Channel] = []
+    labels = _labels(zones)
+    opened: list[tuple[_Zone, int]] = []
     absences: list[Absence] = []
     with ExitStack() as stack:
         for zone in zones:
@@ -52,19 +72,28 @@ def rapl(setup: Setup) -> Iterator[Found]:
             try:
                 descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             except PermissionError:
-                absences.append(Absence(_label(zone, labels), "permission denied", f"sudo chmod o+r {file}"))
+                absences.append(Absence(labels[zone.key], "permission denied", f"sudo chmod o+r {file}"))
                 continue
             except OSError as error:
-                absences.append(Absence(_label(zone, labels), f"{file}: {error.strerror}"))
+                absences.append(Absence(labels[zone.key], f"{file}: {error.strerror}"))
                 continue
             stack.callback(os.close, descriptor)
-            channels.append(_channel(zone, labels, descriptor))
+            opened.append((zone, descriptor))
+        mirrors = _mirrors(opened)
+        for key, original in mirrors.items():
+            why = f"shows the same counter as {labels[original]}, which is counted once"
+            absences.append(Absence(labels[key], why))
+        channels = [
+            _channel(zone, labels, descriptor)
+            for zone, descriptor in opened
+            if zone.key not in mirrors and zone.parent_key not in mirrors
+        ]
         yield Found(tuple(channels), tuple(absences))
 
 
 def _zones(root: Path) -> list[_Zone]:
     """Zones listed flat (the kernel's way) or nested (a copied tree), once each, in order of their numbers."""
-    found: dict[tuple[str, tuple[int, ...]], _Zone] = {}
+    found: dict[_Key, _Zone] = {}
     for folder in (*root.glob("*rapl*:*"), *root.glob("*rapl*/*rapl*:*"), *root.glob("*rapl*:*/*rapl*:*")):
         match = _ZONE.match(folder.name)
         if match is None:
@@ -87,24 +116,63 @@ def _without_mirrors(zones: list[_Zone]) -> list[_Zone]:
     ]
 
 
-def _label(zone: _Zone, labels: dict[tuple[str, tuple[int, ...]], str]) -> str:
-    """A name that is unique on the machine: a child carries the number of its package."""
-    if len(zone.path) == 1:
-        return zone.name
-    parent = labels.get((zone.control, zone.path[:1]), str(zone.path[0]))
-    return f"{zone.name}-{parent.removeprefix('package-')}"
+def _labels(zones: list[_Zone]) -> dict[_Key, str]:
+    """Names that are unique on the machine: a child carries the number of its package, a repeated name its folder's."""
+    labels: dict[_Key, str] = {}
+    for zone in zones:  # parents come before their children
+        label = zone.name
+        if len(zone.path) > 1:
+            parent = labels.get(zone.parent_key, str(zone.path[0]))
+            label = f"{zone.name}-{parent.removeprefix('package-')}"
+        if label in labels.values():
+            label = f"{label}-{zone.path[-1]}"
+        labels[zone.key] = label
+    return labels
 
 
-def _channel(zone: _Zone, labels: dict[tuple[str, tuple[int, ...]], str], descriptor: int) -> Channel:
+def _mirrors(opened: list[tuple[_Zone, int]]) -> dict[_Key, _Key]:
+    """Dies that repeat the counter of another die of their package, each with the die that is kept."""
+    first: dict[_Key, tuple[_Zone, int]] = {}
+    mirrors: dict[_Key, _Key] = {}
+    for zone, descriptor in opened:
+        match = _DIE.match(zone.name)
+        if match is None:
+            continue
+        package = (zone.control, (int(match[1]),))
+        original, original_descriptor = first.setdefault(package, (zone, descriptor))
+        if original is not zone and _same_counter(original_descriptor, descriptor):
+            mirrors[zone.key] = original.key
+    return mirrors
+
+
+def _same_counter(first: int, second: int) -> bool:
+    """Whether two counters keep exactly the same distance while the first one moves.
+
+    Dies that draw similar power do not: their counts differ by far more than one unit in every update.
+    """
+    reads = _reader(first), _reader(second)
+    distances: dict[int, int] = {}
+    deadline_s = time.monotonic() + _COMPARISON_MAX_S
+    while len(distances) < _SNAPSHOTS_N and time.monotonic() < deadline_s:
+        try:
+            before, other, after = reads[0](), reads[1](), reads[0]()
+        except ReadFailure:
+            continue
+        if before == after:  # no update fell between the two: they were read at the same count
+            distances[before] = other - before
+    return len(distances) == _SNAPSHOTS_N and len(set(distances.values())) == 1
+
+
+def _channel(zone: _Zone, labels: dict[_Key, str], descriptor: int) -> Channel:
     component, part_of = Component.CPU, None
     if zone.name == "dram":
         component = Component.DRAM
     elif zone.name == "psys":
         component = Component.SYSTEM
     elif len(zone.path) > 1:
-        part_of = labels.get((zone.control, zone.path[:1]))
+        part_of = labels.get(zone.parent_key)
     return Channel(
-        name=_label(zone, labels),
+        name=labels[zone.key],
         component=component,
         provenance=Provenance.COUNTER,
         quantity=Quantity.ENERGY,
@@ -120,9 +188,10 @@ def _channel(zone: _Zone, labels: dict[tuple[str, tuple[int, ...]], str], descri
 
 def _wrap_n(folder: Path) -> int | None:
     try:
-        return int((folder / "max_energy_range_uj").read_text()) + 1
+        range_uj = int((folder / "max_energy_range_uj").read_text())
     except (OSError, ValueError):
         return None
+    return range_uj + 1 if range_uj > 0 else None
 
 
 def _reader(descriptor: int) -> Callable[[], int]:

@@ -2,7 +2,8 @@
 
 A trace is one JSON object: ``schema_version`` and ``channels``, each with the fields of a
 :class:`~joulemark.records.Channel` (without ``read``) and ``samples``, a list of ``[seconds since the start, value]``
-in order of time. Time runs from the moment the sensor is opened; a reading is the last recorded value.
+in order of time; where reading failed, the value is the code of the reason. Time runs from the moment the sensor is
+opened; a reading is the last recorded value, or fails as it did. :mod:`joulemark.sensors.record` writes such traces.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from joulemark.reasons import REASONS
 from joulemark.records import SCHEMA_VERSION, Channel, Component, Provenance, Quantity, ReadFailure
 from joulemark.sensors import Found, SensorError, Setup
 
@@ -56,16 +58,23 @@ def _channel(entry: Mapping[str, Any], clock: Callable[[], int], opened_ns: int)
     samples = [(float(time_s), value) for time_s, value in entry["samples"]]
     if not samples or samples != sorted(samples, key=lambda sample: sample[0]):
         raise ValueError("samples must be there, in order of time")
+    if any(isinstance(value, str) and value not in REASONS for _, value in samples):
+        raise ValueError("a sample is neither a number nor the code of a reason")
     return Channel(**fields, read=_reader(samples, clock, opened_ns))
 
 
-def _reader(samples: Sequence[tuple[float, float]], clock: Callable[[], int], opened_ns: int) -> Callable[[], float]:
+def _reader(
+    samples: Sequence[tuple[float, float | str]], clock: Callable[[], int], opened_ns: int
+) -> Callable[[], float]:
     times_s = [time_s for time_s, _ in samples]
 
     def read() -> float:
         elapsed_s = (clock() - opened_ns) / 1e9
         if elapsed_s < times_s[0] or elapsed_s > times_s[-1]:
             raise ReadFailure("trace-ended")
-        return samples[bisect.bisect_right(times_s, elapsed_s) - 1][1]
+        value = samples[bisect.bisect_right(times_s, elapsed_s) - 1][1]
+        if isinstance(value, str):
+            raise ReadFailure(value)
+        return value
 
     return read
