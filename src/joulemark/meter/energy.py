@@ -2,20 +2,19 @@
 
 The interval of a window at 95 % is built from the resolution (one count at each edge), the update period (at each
 edge the reading is stale by an unknown part of it), gaps between samples, the vendor's tolerance, and the factor of a
-model. With a reading that is stale by U(0, u) at both edges and steady power P, the error is P times a triangular
-variable on (-u, u), whose 95 % half-width is (1 - √0.05) u = 0.776 u.
+model. A reading is stale by U(0, u) at each edge: the window gets the energy of up to u before it began, and lacks that
+of up to u before it ended. The term is u times the window's mean power P. With steady power the error is P times a
+triangular variable on (-u, u), so that u P bounds it; a window that starts from idle is low by up to u P.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from joulemark.records import Channel, ChannelEnergy, ErrorBudget
 
-TRIANGULAR_95 = 1 - math.sqrt(0.05)
 UPDATES_MIN_N = 10  # a window with fewer updates of its sensor is marked
 GAP_PERIODS_N = 5  # samples further apart than this many update periods are a gap
 
@@ -55,7 +54,7 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, counts: float | Non
     power_w = energy_j / duration_s if duration_s > 0 else 0.0
     budget = ErrorBudget(
         resolution_j=channel.resolution_j,
-        update_j=TRIANGULAR_95 * update_period_s * power_w,
+        update_j=update_period_s * power_w,
         accuracy_j=channel.accuracy_ratio * energy_j,
         model_factor=channel.model_factor,
     )
@@ -91,7 +90,7 @@ def gauge_energy(
         gap_max_s = max(gap_max_s, step_s)
     duration_s = (ended_ns - began_ns) / 1e9
     budget = ErrorBudget(
-        update_j=TRIANGULAR_95 * update_period_s * (energy_j / duration_s if duration_s > 0 else 0.0),
+        update_j=update_period_s * (energy_j / duration_s if duration_s > 0 else 0.0),
         gap_j=gap_square**0.5,
         accuracy_j=channel.accuracy_ratio * energy_j,
         model_factor=channel.model_factor,
