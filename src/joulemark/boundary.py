@@ -94,14 +94,19 @@ def _marginal(outer: Sequence[ChannelEnergy], duration_s: float, idle: Sequence[
 
 
 def _host(outer: Sequence[ChannelEnergy]) -> Total:
-    system = [channel for channel in outer if channel.component is Component.SYSTEM]
+    system = [channel for channel in outer if channel.component is Component.SYSTEM and _whole(channel)]
     if system:
         return _sum(BoundaryName.HOST, system, ())
-    known = [channel for channel in outer if channel.energy_j is not None]
+    known = [c for c in outer if c.energy_j is not None and c.component is not Component.SYSTEM]
     missing = _absent_components(outer) + tuple(c.name for c in outer if c.energy_j is None)
     lower = _sum(BoundaryName.HOST, known, ())
     missing = (*missing, "rest of the machine (fans, disks, power supply)")
     return replace(lower, energy_j=None, high_j=None, missing=missing)
+
+
+def _whole(channel: ChannelEnergy) -> bool:
+    """A module holds processor, memory and GPU, but not the machine around them."""
+    return "module-scope" not in channel.reasons
 
 
 def _facility(host: Total, pue_ratio: float | None) -> Total:

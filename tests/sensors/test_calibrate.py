@@ -1,0 +1,95 @@
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from moving import moving
+from powercap import zone
+
+from joulemark.records import Quantity, ReadFailure
+from joulemark.sensors import Setup
+from joulemark.sensors.calibrate import TICKS_ENOUGH_N, calibrate
+from joulemark.sensors.fake import VirtualClock, known_energy_channel
+from joulemark.sensors.rapl import rapl
+
+STEADY = ((1.0, 40.0),)
+
+
+def ticking(clock: VirtualClock) -> Callable[[], int]:
+    """A clock on which looking at it takes a millisecond."""
+
+    def now_ns() -> int:
+        clock.sleep(0.001)
+        return clock()
+
+    return now_ns
+
+
+@pytest.mark.parametrize("period_s", [0.02, 0.04])
+def test_period_and_step_of_a_counter(period_s: float) -> None:
+    clock = ticking(VirtualClock())
+    seen = calibrate(known_energy_channel(clock, STEADY, update_period_s=period_s), clock=clock)
+    assert seen.update_period_s == pytest.approx(period_s)
+    assert seen.resolution_j == pytest.approx(40.0 * period_s)
+    assert seen.read_cost_s == pytest.approx(0.002)
+    assert seen.ticks_n == TICKS_ENOUGH_N
+
+
+def test_a_counter_on_the_real_clock() -> None:
+    seen = calibrate(known_energy_channel(time.monotonic_ns, STEADY, update_period_s=0.005))
+    assert seen.update_period_s is not None
+    assert 0.004 < seen.update_period_s < 0.05  # a busy machine misses some of them
+    assert seen.resolution_j is not None
+    assert seen.resolution_j / 0.2 == pytest.approx(round(seen.resolution_j / 0.2), rel=0.01)  # whole updates
+    assert seen.read_cost_s is not None
+    assert 0 < seen.read_cost_s < 0.005
+
+
+def test_files_that_move(tmp_path: Path) -> None:
+    file = zone(tmp_path, "intel-rapl:0", "package-0") / "energy_uj"
+    with moving({file: 61_000}, period_s=0.01), rapl(Setup(sysfs=tmp_path)) as found:
+        seen = calibrate(found.channels[0])
+    assert seen.update_period_s is not None
+    assert 0.004 < seen.update_period_s < 0.1
+    assert seen.resolution_j == pytest.approx(0.061)
+
+
+def test_what_is_not_seen_is_unknown() -> None:
+    still = calibrate(known_energy_channel(time.monotonic_ns, ((1.0, 0.0),)), duration_s=0.05)
+    assert (still.update_period_s, still.resolution_j, still.ticks_n) == (None, None, 0)
+    assert still.read_cost_s is not None
+
+
+def test_one_tick_has_a_step_but_no_period() -> None:
+    clock = ticking(VirtualClock())
+    channel = known_energy_channel(clock, STEADY, update_period_s=0.06)
+    seen = calibrate(channel, duration_s=0.1, clock=clock)
+    assert seen.ticks_n == 1
+    assert seen.update_period_s is None
+    assert seen.resolution_j == pytest.approx(2.4)
+    assert seen.read_cost_s == pytest.approx(0.002)
+
+
+def test_a_wrap_is_not_a_step() -> None:
+    clock = ticking(VirtualClock())
+    channel = known_energy_channel(clock, STEADY, update_period_s=0.01, wrap_n=900_000)
+    assert calibrate(channel, clock=clock).resolution_j == pytest.approx(0.4)
+
+
+def test_a_gauge_has_a_period_but_no_resolution() -> None:
+    clock = ticking(VirtualClock())
+    gauge = replace(known_energy_channel(clock, STEADY, update_period_s=0.01), quantity=Quantity.POWER)
+    seen = calibrate(gauge, clock=clock)
+    assert seen.resolution_j is None
+    assert seen.update_period_s == pytest.approx(0.01)
+
+
+def test_a_sensor_that_fails_ends_in_time() -> None:
+    def read() -> float:
+        raise ReadFailure("device-lost")
+
+    began_s = time.monotonic()
+    seen = calibrate(replace(known_energy_channel(time.monotonic_ns, STEADY), read=read), duration_s=0.05)
+    assert time.monotonic() - began_s < 1
+    assert (seen.update_period_s, seen.resolution_j, seen.read_cost_s, seen.ticks_n) == (None, None, None, 0)

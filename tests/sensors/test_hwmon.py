@@ -1,0 +1,175 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from powercap import let_everybody_in
+
+from joulemark.meter import Meter
+from joulemark.records import Component, Provenance, Quantity, ReadFailure
+from joulemark.sensors import Found, Setup
+from joulemark.sensors.hwmon import hwmon
+
+
+def monitor(root: Path, number: int, **files: str) -> Path:
+    """``hwmonN`` with the files of a monitor; ``device__`` before a name puts it into the device."""
+    folder = root / "class" / "hwmon" / f"hwmon{number}"
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        file = folder / name.replace("device__", "device/")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text + "\n")
+    return folder
+
+
+def grace(root: Path, number: int, info: str, power_uw: int, **more: str) -> Path:
+    return monitor(
+        root,
+        number,
+        name="power_meter",
+        device__power1_oem_info=info,
+        device__power1_average=str(power_uw),
+        **{f"device__{name}": text for name, text in more.items()},
+    )
+
+
+def tree(found: Found) -> dict[str, tuple[Component, str | None]]:
+    return {channel.name: (channel.component, channel.part_of) for channel in found.channels}
+
+
+def test_grace_is_nested_and_its_module_stands_apart(tmp_path: Path) -> None:
+    grace(tmp_path, 1, "Module Power Socket 0", 600_000_000)
+    grace(tmp_path, 2, "Grace Power Socket 0", 150_000_000, power1_average_interval="1000")
+    grace(tmp_path, 3, "CPU Power Socket 0", 100_000_000)
+    grace(tmp_path, 10, "SysIO Power Socket 0", 20_000_000)
+    grace(tmp_path, 11, "Chassis Power 0", 1)
+    with hwmon(Setup(sysfs=tmp_path)) as found:
+        assert tree(found) == {
+            "module-0": (Component.SYSTEM, None),
+            "grace-0": (Component.CPU, None),
+            "grace-cpu-0": (Component.CPU, "grace-0"),
+            "grace-sysio-0": (Component.BOARD, "grace-0"),
+        }
+        assert [channel.read() for channel in found.channels] == [600.0, 150.0, 100.0, 20.0]
+        assert [channel.update_period_s for channel in found.channels] == [0.05, 1.0, 0.05, 0.05]
+        assert found.channels[0].reasons == ("module-scope",)
+        assert {channel.provenance for channel in found.channels} == {Provenance.SAMPLED}
+
+
+def test_amd_sockets_have_the_names_that_rapl_gives_them(tmp_path: Path) -> None:
+    folder = monitor(
+        tmp_path,
+        0,
+        name="amd_energy",
+        energy1_label="Ecore000",
+        energy1_input="1",
+        energy2_label="Esocket1",
+        energy2_input="3000000",
+        energy3_label="Esocket0",
+        energy3_input="2000000",
+    )
+    with hwmon(Setup(sysfs=tmp_path)) as found:
+        assert tree(found) == {"package-1": (Component.CPU, None), "package-0": (Component.CPU, None)}
+        window = Meter(found.channels).begin()
+        (folder / "energy3_input").write_text("7500000\n")
+        time.sleep(0.01)
+        still, moved = window.end().channels
+    assert moved.energy_j == pytest.approx(5.5)
+    assert moved.provenance is Provenance.COUNTER
+    assert still.energy_j is None
+    assert still.reasons == ("counter-stood-still",)
+
+
+def intel(root: Path, number: int, address: str, driver: str, **files: str) -> None:
+    device = root / "devices" / address
+    device.mkdir(parents=True)
+    (monitor(root, number, name=driver, **files) / "device").symlink_to(device)
+
+
+def test_intel_gpus_are_numbered_by_their_place_on_the_bus(tmp_path: Path) -> None:
+    intel(tmp_path, 1, "0000:8c:00.0", "i915", energy1_input="5000000")
+    intel(tmp_path, 2, "0000:03:00.0", "xe", energy1_input="1000000", energy2_input="900000")
+    intel(tmp_path, 3, "0000:53:00.0", "xe", energy2_input="2000000")
+    with hwmon(Setup(sysfs=tmp_path)) as found:
+        assert tree(found) == {f"intel-gpu{index}": (Component.GPU, None) for index in range(3)}
+        assert [channel.read() for channel in found.channels] == [1_000_000, 2_000_000, 5_000_000]
+        assert [channel.count_j for channel in found.channels] == [1e-6] * 3
+        assert found.channels[1].device == "Intel GPU 0000:53:00.0 (xe)"
+
+
+def rails(root: Path, number: int, *labels: str) -> None:
+    files: dict[str, str] = {}
+    for index, label in enumerate(labels, start=1):
+        files |= {f"in{index}_label": label, f"in{index}_input": "5000", f"curr{index}_input": f"{100 * index}"}
+    monitor(root, number, name="ina3221", **files)
+
+
+def test_a_rail_that_feeds_the_others_contains_them(tmp_path: Path) -> None:
+    rails(tmp_path, 1, "VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC")
+    with hwmon(Setup(sysfs=tmp_path)) as found:
+        assert tree(found) == {
+            "vdd_in": (Component.BOARD, None),
+            "vdd_cpu_gpu_cv": (Component.BOARD, "vdd_in"),
+            "vdd_soc": (Component.BOARD, "vdd_in"),
+        }
+        assert [channel.read() for channel in found.channels] == pytest.approx([0.5, 1.0, 1.5])
+        assert {channel.quantity for channel in found.channels} == {Quantity.POWER}
+
+
+def test_rails_side_by_side_belong_to_what_they_feed(tmp_path: Path) -> None:
+    rails(tmp_path, 1, "VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0")
+    rails(tmp_path, 2, "NC", "VDDQ_VDD2_1V8AO", "NC")
+    with hwmon(Setup(sysfs=tmp_path)) as found:
+        assert tree(found) == {
+            "vdd_gpu_soc": (Component.GPU, None),
+            "vdd_cpu_cv": (Component.CPU, None),
+            "vin_sys_5v0": (Component.BOARD, None),
+            "vddq_vdd2_1v8ao": (Component.DRAM, "vin_sys_5v0"),
+        }
+
+
+def test_a_file_that_turns_to_nonsense_or_is_missing_says_so(tmp_path: Path) -> None:
+    rails(tmp_path, 1, "VDD_GPU_SOC", "VDD_CPU_CV")
+    folder = tmp_path / "class" / "hwmon" / "hwmon1"
+    (folder / "curr2_input").unlink()
+    with hwmon(Setup(sysfs=tmp_path)) as found:
+        (channel,) = found.channels
+        (absence,) = found.absences
+        (folder / "in1_input").write_text("\n")
+        with pytest.raises(ReadFailure, match="read-failed"):
+            channel.read()
+    assert absence.source == "vdd_cpu_cv"
+    assert "curr2_input: No such file" in absence.why
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody without permission")
+def test_no_permission_names_the_file_and_the_command(tmp_path: Path) -> None:
+    folder = monitor(tmp_path, 0, name="amd_energy", energy1_label="Esocket0", energy1_input="1")
+    (folder / "energy1_input").chmod(0o400)
+    let_everybody_in(tmp_path)
+    program = (
+        "import json, os, sys\n"
+        "from dataclasses import asdict\n"
+        "from pathlib import Path\n"
+        "from joulemark.sensors import Setup\n"
+        "from joulemark.sensors.hwmon import hwmon\n"
+        "os.seteuid(65534)\n"  # only after importing: the interpreter's own files may be root's
+        "with hwmon(Setup(sysfs=Path(sys.argv[1]))) as found:\n"
+        "    print(json.dumps([asdict(absence) for absence in found.absences]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (absence,) = json.loads(done.stdout)
+    assert absence["source"] == "package-0"
+    assert absence["remedy"] == f"sudo chmod o+r {folder / 'energy1_input'}"
+
+
+def test_monitors_of_other_things_are_left_alone(tmp_path: Path) -> None:
+    monitor(tmp_path, 0, name="coretemp", temp1_input="40000")
+    monitor(tmp_path, 1, name="nvme", in1_label="VDD_IN", in1_input="1", curr1_input="1")
+    with hwmon(Setup(sysfs=tmp_path)) as found:
+        assert found.channels == ()
+        assert found.absences[0].source == "hwmon"

@@ -1,0 +1,296 @@
+"""NVML through a library that answers for boards that do not exist; every reader is a process of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "simulated"))  # the boards that do not exist live there
+from known_power import build_c, steady
+from nvml_shim import INSTANT, Board, Boards, nvml_shim
+
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+pytest.importorskip("pynvml")
+
+STEADY = steady(200.0)
+SHOW = """
+    import json, os, sys
+    from joulemark.records import ReadFailure
+    from joulemark.sensors import Setup
+    from joulemark.sensors.nvml import nvml
+    def value(channel):
+        try:
+            return channel.read()
+        except ReadFailure as failure:
+            return failure.reason
+    def show(found):
+        return {
+            "channels": {
+                channel.name: {
+                    "in_use": channel.in_use, "reasons": channel.reasons, "device": channel.device,
+                    "quantity": channel.quantity, "update_period_s": channel.update_period_s, "value": value(channel),
+                } for channel in found.channels
+            },
+            "absences": {absence.source: absence.why for absence in found.absences},
+        }
+    said = []
+    for selection in json.loads(sys.argv[1]):
+        for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+            os.environ.pop(name, None)
+        os.environ.update(selection)
+        with nvml(Setup()) as found:
+            said.append(show(found))
+    print(json.dumps(said))
+"""
+
+
+def run(boards: Boards, program: str, *arguments: str, **environment: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), *arguments],
+        env=dict(os.environ) | dict(boards.environment) | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def show(boards: Boards, *selections: dict[str, str], program: str = SHOW, **environment: str) -> list[Any]:
+    """What the sensor finds under each selection, in one process."""
+    said = run(boards, program, json.dumps(selections or [{}]), **environment)
+    assert isinstance(said, list)
+    return said
+
+
+def visible(*entries: str) -> list[dict[str, str]]:
+    return [{"CUDA_VISIBLE_DEVICES": entry} for entry in entries]
+
+
+def in_use(said: Any) -> list[str]:
+    return [name for name, channel in said["channels"].items() if channel["in_use"]]
+
+
+def same_boards(count_n: int) -> list[Board]:
+    return [Board(STEADY, uuid=f"GPU-{index}a-rest") for index in range(count_n)]
+
+
+def test_visible_devices_are_ours_and_the_others_are_named(tmp_path: Path) -> None:
+    expected = {
+        "": [],
+        "-1": [],
+        "NoDevFiles": [],
+        "2": ["gpu2"],
+        "2,0": ["gpu0", "gpu2"],
+        " 1 ": ["gpu1"],
+        "1,-1,2": ["gpu1"],
+        "7,1": [],
+        "GPU-1": ["gpu1"],
+        "GPU-1a-rest,GPU-2a": ["gpu1", "gpu2"],
+        "GPU-": [],  # fits all of them
+        "1a-rest": [],
+        "MIG-1": [],
+    }
+    unset, *said = show(nvml_shim(tmp_path, same_boards(3)), {}, *visible(*expected))
+    assert in_use(unset) == ["gpu0", "gpu1", "gpu2"]
+    assert {entry: in_use(one) for entry, one in zip(expected, said, strict=True)} == expected
+    for one in said:
+        assert list(one["channels"]) == ["gpu0", "gpu1", "gpu2"]
+        assert not any(channel["reasons"] for channel in one["channels"].values())
+
+
+def test_a_board_that_does_not_answer_leaves_the_numbers_of_the_others(tmp_path: Path) -> None:
+    boards = same_boards(3)
+    boards[0] = Board(STEADY, lost_after_s=0.0)
+    said, assumed = show(nvml_shim(tmp_path, boards), *visible("GPU-2a", "2"))
+    assert list(said["channels"]) == ["gpu1", "gpu2"]
+    assert in_use(said) == in_use(assumed) == ["gpu2"]
+    assert "lost" in said["absences"]["gpu0"]
+    assert said["channels"]["gpu2"]["reasons"] == []
+    assert assumed["channels"]["gpu2"]["reasons"] == ["device-order-assumed"]
+
+
+MIXED = [
+    Board(STEADY, name="Small", uuid="GPU-small"),
+    Board(STEADY, name="Large", uuid="GPU-large"),
+    Board(STEADY, name="Large", uuid="GPU-other"),
+]
+
+
+def test_numbers_of_different_boards_are_only_assumed_to_be_in_order(tmp_path: Path) -> None:
+    assumed, *known = show(
+        nvml_shim(tmp_path, MIXED),
+        {"CUDA_VISIBLE_DEVICES": "0"},
+        {"CUDA_VISIBLE_DEVICES": "0", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
+        {"CUDA_VISIBLE_DEVICES": "GPU-small"},
+    )
+    assert in_use(assumed) == ["gpu0"]
+    assert assumed["channels"]["gpu0"]["reasons"] == ["device-order-assumed"]
+    for said in known:
+        assert in_use(said) == ["gpu0"]
+        assert said["channels"]["gpu0"]["reasons"] == []
+
+
+TORCH = """
+class cuda:
+    is_initialized = staticmethod(lambda: INITIALIZED)
+    device_count = staticmethod(lambda: 1)
+    class get_device_properties:
+        def __init__(self, index):
+            self.uuid = "large"
+"""
+
+
+@pytest.mark.parametrize("initialized", [True, False])
+def test_a_framework_that_has_opened_its_boards_settles_the_order(tmp_path: Path, initialized: bool) -> None:
+    (tmp_path / "torch.py").write_text(TORCH.replace("INITIALIZED", str(initialized)))
+    boards = nvml_shim(tmp_path, MIXED)
+    program = "import torch\n" + textwrap.dedent(SHOW)
+    (said,) = show(boards, *visible("0"), program=program, PYTHONPATH=str(tmp_path))
+    assert in_use(said) == (["gpu1"] if initialized else ["gpu0"])
+    assert said["channels"]["gpu1"]["reasons"] == ([] if initialized else ["device-order-assumed"])
+
+
+def with_instances(folder: Path, boards: Sequence[Board], instances: str) -> Boards:
+    """Boards with MIG instances ``BOARD:UUID,…``."""
+    behind = nvml_shim(folder, boards)
+    front = folder / "front"
+    front.mkdir()
+    options = ["-shared", "-fPIC", "-Wl,--no-as-needed", str(folder / "libnvidia-ml.so.1"), "-ldl"]
+    build_c(Path(__file__).with_name("nvml_mig.c"), front / "libnvidia-ml.so.1", options)
+    environment = dict(behind.environment) | {
+        "LD_LIBRARY_PATH": f"{front}:{behind.environment['LD_LIBRARY_PATH']}",
+        "SIMULATED_MIG": instances,
+    }
+    return Boards(environment, behind.origin_ns, behind.boards)
+
+
+def test_an_instance_stands_for_its_board(tmp_path: Path) -> None:
+    boards = same_boards(2)
+    boards[1] = Board(STEADY, uuid="GPU-1a-rest", mig=True)
+    expected = {
+        "MIG-bbbb-2": ["gpu1"],
+        "MIG-b": [],  # fits two
+        "MIG-cccc": [],
+        "MIG-GPU-1a-rest/3/0": ["gpu1"],
+        "MIG-GPU-9/3/0": [],
+        "0": ["gpu0"],
+    }
+    shared = with_instances(tmp_path, boards, "1:MIG-bbbb-1,1:MIG-bbbb-2")
+    said = show(shared, *visible(*expected))
+    assert {entry: in_use(one) for entry, one in zip(expected, said, strict=True)} == expected
+    for one in said:
+        assert one["channels"]["gpu1"]["reasons"] == ["mig-shared"]
+        assert one["channels"]["gpu0"]["reasons"] == []
+
+
+def test_mig_without_a_list_of_instances_is_flagged_all_the_same(tmp_path: Path) -> None:
+    (said,) = show(nvml_shim(tmp_path, [Board(STEADY, mig=True)]))
+    assert said["channels"]["gpu0"]["reasons"] == ["mig-shared"]
+
+
+def test_without_a_counter_the_instant_gauge_then_the_mean_gauge_then_nothing(tmp_path: Path) -> None:
+    boards = [
+        Board(STEADY, counter=False),
+        Board(STEADY, counter=False, instant=None, power=INSTANT),
+        Board(STEADY, counter=False, instant=None, power=None, name="Bare"),
+    ]
+    (said,) = show(nvml_shim(tmp_path, boards))
+    instant, mean = said["channels"]["gpu0"], said["channels"]["gpu1"]
+    assert (instant["quantity"], instant["update_period_s"]) == ("power", 0.1)
+    assert (mean["quantity"], mean["update_period_s"]) == ("power", 1.0)  # the shim is of an architecture after Turing
+    assert mean["value"] == pytest.approx(200.0, abs=0.01)
+    assert said["absences"] == {"gpu2": "Bare has neither an energy counter nor a power gauge"}
+
+
+WINDOW = """
+    import json, sys, time
+    from joulemark.meter import Meter
+    from joulemark.sensors import Setup
+    from joulemark.sensors.nvml import nvml
+    def sleep_until(at_s):
+        time.sleep(max(0.0, at_s - (time.monotonic_ns() - int(sys.argv[1])) / 1e9))
+    with nvml(Setup()) as found:
+        sleep_until(1.8)
+        window = Meter(found.channels).begin()
+        sleep_until(2.3)
+        measurement = window.end()
+    said = {energy.name: [energy.energy_j, *energy.reasons] for energy in measurement.channels}
+    print(json.dumps([measurement.duration_s, said]))
+"""
+
+
+def test_a_board_lost_or_reloaded_or_stuck_in_the_window_is_unknown(tmp_path: Path) -> None:
+    boards = [
+        Board(STEADY, update_period_s=0.01),
+        Board(STEADY, update_period_s=0.01, lost_after_s=2.0),
+        Board(STEADY, update_period_s=0.01, start_j=1e6, reset_every_s=2.0),
+        Board(STEADY, still_after_s=0.0),
+    ]
+    simulated = nvml_shim(tmp_path, boards)
+    duration_s, said = run(simulated, WINDOW, str(simulated.origin_ns))
+    assert said["gpu0"][0] == pytest.approx(200.0 * duration_s, abs=200.0 * 0.02)
+    assert said["gpu1"] == [None, "device-lost"]
+    assert said["gpu2"] == [None, "counter-went-back"]
+    assert said["gpu3"] == [None, "counter-stood-still"]
+
+
+def test_nvml_closed_under_a_channel_is_a_lost_device(tmp_path: Path) -> None:
+    program = textwrap.dedent(SHOW).replace(
+        "        said.append(show(found))\n",
+        "        import pynvml\n        pynvml.nvmlShutdown()\n"
+        "        said.append(show(found))\n        pynvml.nvmlInit()\n",
+    )
+    (said,) = show(nvml_shim(tmp_path, same_boards(1)), program=program)
+    assert said["channels"]["gpu0"]["value"] == "device-lost"
+
+
+STATE = """
+    import json, pynvml
+    from dataclasses import asdict
+    from joulemark.sensors.nvml import boards_state
+    pynvml.nvmlInit()
+    print(json.dumps([asdict(state) for state in boards_state(pynvml)]))
+    pynvml.nvmlShutdown()
+"""
+
+
+def test_the_state_of_boards_says_what_may_disturb(tmp_path: Path) -> None:
+    boards = [
+        Board(
+            STEADY,
+            processes=((4242, 512), (4243, 1)),
+            clock_mhz=1755,
+            power_limit_w=450.0,
+            temperature_c=61,
+            throttle_bits=0x4 | 0x40 | 0x800,
+        ),
+        Board(STEADY),
+        Board(STEADY, lost_after_s=0.0),
+    ]
+    busy, quiet, lost = run(nvml_shim(tmp_path, boards), STATE)
+    assert busy == {
+        "index": 0,
+        "processes": [{"pid": 4242, "memory_byte": 512 << 20}, {"pid": 4243, "memory_byte": 1 << 20}],
+        "sm_clock_mhz": 1755,
+        "power_limit_w": 450.0,
+        "temperature_c": 61,
+        "clock_reasons": ["power-cap", "hardware-thermal", "bit-0x800"],
+    }
+    assert quiet["processes"] == []
+    assert quiet["clock_reasons"] == []
+    assert {name: value for name, value in lost.items() if value is not None} == {"index": 2}
+
+
+def test_without_a_driver_there_is_an_absence(tmp_path: Path) -> None:
+    boards = nvml_shim(tmp_path, same_boards(1))
+    (said,) = show(boards, SIMULATED_NVML=str(tmp_path / "gone"))
+    assert said["channels"] == {}
+    assert "Driver Not Loaded" in said["absences"]["nvml"]
