@@ -1,14 +1,10 @@
 """Fixtures of the whole suite; helpers of a folder live in it as plain modules."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-for folder in ("sensors", "cli"):
-    sys.path.insert(0, str(Path(__file__).parent / folder))
 
 
 @pytest.fixture(scope="session", autouse=True)

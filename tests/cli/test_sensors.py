@@ -1,8 +1,9 @@
 import json
 from pathlib import Path
 
+import pytest
 from powercap import zone
-from program import joulemark
+from program import complains, joulemark
 
 
 def test_a_machine_with_nothing_says_what_it_looked_for(tmp_path: Path) -> None:
@@ -42,3 +43,33 @@ def test_every_verb_has_examples() -> None:
         done = joulemark(verb, "--help")
         assert done.returncode == 0
         assert done.stdout.count(f"joulemark {verb}") >= 3
+
+
+def test_calibrating_and_costing() -> None:
+    found = json.loads(joulemark("sensors", "--json", "--sensors", "fake", "--calibrate", "--cost").stdout)
+    (channel,) = found["channels"]
+    assert 0.0005 < channel["calibration"]["update_period_s"] < 0.005
+    assert channel["calibration"]["read_cost_s"] > 0
+    assert found["window_cost_s"] > 0
+    done = joulemark("sensors", "--sensors", "fake", "--calibrate", "--cost")
+    assert "Seen while reading" in done.stdout
+    assert "A window, begin and end" in done.stdout
+
+
+def test_a_recording_replays(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.json"
+    done = joulemark("sensors", "--record", trace, "--seconds", 3, "--sensors", "fake")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(
+        joulemark("measure", "--idle", 0, "--json", "--sensors", f"replay:{trace}", "--", "sleep", "1").stdout
+    )
+    (channel,) = found["channels"]
+    assert channel["energy_j"] == pytest.approx(35 * found["duration_s"], rel=0.1)
+    assert "replayed" in channel["reasons"]
+
+
+def test_recordings_that_cannot_be(tmp_path: Path) -> None:
+    complains(joulemark("sensors", "--record", tmp_path / "t.json", "--seconds", 0, "--sensors", "fake"))
+    complains(joulemark("sensors", "--record", tmp_path, "--seconds", 0.1, "--sensors", "fake"))
+    complains(joulemark("sensors", "--sensors", f"replay:{tmp_path / 'none.json'}"))
+    complains(joulemark("sensors", "--sensors", "replay"))

@@ -134,4 +134,4 @@ def test_the_public_names() -> None:
     for name in joulemark.__all__:
         assert getattr(joulemark, name) is not None
     with pytest.raises(AttributeError, match="nothing_here"):
-        _ = joulemark.nothing_here  # type: ignore[attr-defined]
+        _ = joulemark.nothing_here

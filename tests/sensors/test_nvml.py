@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "simulated"))  # the boards that do not exist live there
 from known_power import build_c, steady
 from nvml_shim import INSTANT, Board, Boards, nvml_shim
 

@@ -54,18 +54,34 @@ def _options(
 
 
 @app.command("sensors")
-def sensors_command(json_out: JsonOption = False, sysfs: SysfsOption = None, sensors: SensorsOption = None) -> None:
+def sensors_command(
+    json_out: JsonOption = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Read each channel for up to a second: its real period and step.")
+    ] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="Measure what reading each channel and a window cost.")] = False,
+    record: Annotated[
+        Path | None, typer.Option("--record", help="Write all channels to a trace for --sensors replay:FILE.")
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", help="Length of the recording.")] = 10.0,
+    sysfs: SysfsOption = None,
+    sensors: SensorsOption = None,
+) -> None:
     """Show what this machine can measure, how, and what was looked for in vain.
 
     \b
     Examples:
       joulemark sensors
-      joulemark sensors --json
-      joulemark sensors --sysfs /host/sys
+      joulemark sensors --calibrate --cost
+      joulemark sensors --sysfs /host/sys --json
+      joulemark sensors --record trace.json --seconds 30
     """
-    from joulemark.cli.sensors import show_sensors
+    from joulemark.cli.sensors import record_channels, show_sensors
 
-    show_sensors(_setup(sysfs, sensors), json_out)
+    if record is not None:
+        record_channels(_setup(sysfs, sensors), record, seconds)
+        return
+    show_sensors(_setup(sysfs, sensors), json_out, calibrating=calibrate, costing=cost)
 
 
 @app.command("plan")

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import statistics
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
 
 from joulemark.cli.table import print_json, print_table, printable
+from joulemark.meter import Meter
 from joulemark.meter.energy import UPDATES_MIN_N
 from joulemark.reasons import REASONS
-from joulemark.records import Absence, Channel, Quantity
+from joulemark.records import Absence, Channel, MendableError, Provenance, Quantity
 from joulemark.sensors import Setup, open_sensors
+from joulemark.sensors.calibrate import Calibration, calibrate
 from joulemark.sensors.machine import machine
+from joulemark.sensors.record import record
 from joulemark.units import show
 
 WORTH_SAYING_S = 0.5
+WINDOWS_N = 500
 
 
-def show_sensors(setup: Setup, json_out: bool) -> None:
-    """Print the channels of this machine, and what was looked for in vain and why."""
-    with open_sensors(setup) as found:
+def show_sensors(setup: Setup, json_out: bool, *, calibrating: bool = False, costing: bool = False) -> None:
+    """Print the channels of this machine, and what was looked for in vain and why.
+
+    ``calibrating`` adds the period and step that were seen, ``costing`` what reading takes.
+    """
+    with open_sensors(replace(setup, explain=True)) as found:
         here = machine(setup, found.channels)
+        seen = {channel.name: _seen(channel) for channel in found.channels} if calibrating or costing else {}
+        window_s = _window_cost_s(found.channels) if costing else None
         if json_out:
             print_json(
                 {
                     "machine": asdict(here) | {"machine_id": here.machine_id},
-                    "channels": [_as_json(channel) for channel in found.channels],
+                    "channels": [_as_json(channel, seen.get(channel.name)) for channel in found.channels],
+                    "window_cost_s": window_s,
                     "absences": [asdict(absence) for absence in found.absences],
                 }
             )
@@ -37,12 +50,68 @@ def show_sensors(setup: Setup, json_out: bool) -> None:
             )
         else:
             print("Nothing can be measured here: energies will be unknown.")
+        if calibrating:
+            print("\nSeen while reading for up to a second:")
+            print_table(
+                ("channel", "updates", "stated", "smallest step", "changes"),
+                [_seen_line(channel, seen[channel.name]) for channel in found.channels],
+            )
+        if costing:
+            print("\nWhat reading costs:")
+            print_table(
+                ("channel", "one reading"),
+                [(channel.name, show(seen[channel.name].read_cost_s, "s")) for channel in found.channels],
+            )
+            print(f"A window, begin and end, over all counters: {show(window_s, 's')}")
         for note in _notes(found.channels):
             print(note)
         if found.absences:
             print("\nLooked for in vain:")
             for absence in found.absences:
                 print(f"  {_absence(absence)}")
+
+
+def record_channels(setup: Setup, path: Path, duration_s: float) -> None:
+    """Write every channel to a trace that ``--sensors replay:FILE`` plays back."""
+    if not duration_s > 0:
+        raise MendableError("--seconds must be more than 0")
+    with open_sensors(setup) as found:
+        if not found.channels:
+            raise MendableError("nothing to record here: joulemark sensors says what was looked for")
+        try:
+            record(found.channels, path, duration_s)
+        except OSError as error:
+            raise MendableError(f"{path}: {error.strerror}") from error
+    print(f"{path}: {len(found.channels)} channels, {show(duration_s, 's')}.   --sensors replay:{path}")
+
+
+def _window_cost_s(channels: tuple[Channel, ...]) -> float:
+    """Median time of an empty window over the counters."""
+    meter = Meter([channel for channel in channels if channel.quantity is Quantity.ENERGY])
+    costs_s: list[float] = []
+    for _ in range(WINDOWS_N):
+        before_s = time.perf_counter()
+        meter.begin().end()
+        costs_s.append(time.perf_counter() - before_s)
+    return statistics.median(costs_s)
+
+
+def _seen(channel: Channel) -> Calibration:
+    """What calibrating shows; a formula moves with the clock, so that of it only the cost of reading says anything."""
+    seen = calibrate(channel)
+    if channel.provenance in (Provenance.MODELLED, Provenance.ASSUMED):
+        return replace(seen, update_period_s=None, resolution_j=None, ticks_n=0)
+    return seen
+
+
+def _seen_line(channel: Channel, seen: Calibration) -> tuple[str, ...]:
+    return (
+        channel.name,
+        show(seen.update_period_s, "s"),
+        show(channel.update_period_s, "s"),
+        show(seen.resolution_j, "j") if channel.quantity is Quantity.ENERGY else "power only",
+        str(seen.ticks_n),
+    )
 
 
 def _line(channel: Channel) -> tuple[str, ...]:
@@ -80,6 +149,7 @@ def _absence(absence: Absence) -> str:
     return printable(f"{absence.source}: {absence.why}{remedy}")
 
 
-def _as_json(channel: Channel) -> dict[str, object]:
+def _as_json(channel: Channel, seen: Calibration | None) -> dict[str, object]:
     fields: dict[str, object] = {name: getattr(channel, name) for name in Channel.__slots__ if name != "read"}
-    return {**fields, "reasons": list(channel.reasons)}
+    fields["reasons"] = list(channel.reasons)
+    return fields | ({"calibration": asdict(seen)} if seen else {})

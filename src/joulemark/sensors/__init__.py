@@ -25,6 +25,14 @@ FIRST = ("rapl", "perf-event", "hwmon")
 # Models that are opened only where nothing measures their component.
 FALLBACKS = {"modelled-cpu": Component.CPU}
 
+# Without these below the root of sysfs there is nothing for the sensor to open. Looking is quicker than loading it.
+SIGNS = {
+    "amdsmi": "module/amdgpu",
+    "hwmon": "class/hwmon",
+    "perf-event": "bus/event_source/devices/power",
+    "rapl": "class/powercap",
+}
+
 GROUP = b"joulemark.sensors"
 
 _STRENGTH = {Provenance.COUNTER: 0, Provenance.SAMPLED: 1, Provenance.MODELLED: 2, Provenance.ASSUMED: 3}
@@ -40,12 +48,16 @@ def _visible_devices() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Where to look. ``requests`` are sensor names with an optional argument (``replay:trace.json``); empty: all."""
+    """Where to look. ``requests`` are sensor names with an optional argument (``replay:trace.json``); empty: all.
+
+    With ``explain`` a sensor without any sign of its hardware is opened too, to say in full what it looked for.
+    """
 
     sysfs: Path = Path("/sys")
     proc: Path = Path("/proc")
     requests: tuple[str, ...] = ()
     visible_devices: str | None = field(default_factory=_visible_devices)
+    explain: bool = False
 
     def argument(self, sensor: str) -> str | None:
         """What follows the colon in the request for ``sensor``."""
@@ -132,7 +144,7 @@ def open_sensors(setup: Setup) -> Iterator[Found]:
     for name in names:
         if name not in points:
             raise SensorError(f"no sensor '{name}'; there are {', '.join(points)}")
-    chosen = names or [name for name in points if name not in ON_REQUEST]
+    chosen = names or [name for name in points if name not in ON_REQUEST and (setup.explain or _has_sign(name, setup))]
     channels: list[Channel] = []
     absences: list[Absence] = []
     with ExitStack() as stack:
@@ -150,6 +162,26 @@ def open_sensors(setup: Setup) -> Iterator[Found]:
             channels.extend(channel for channel in found.channels if channel.name not in known)
             absences.extend(found.absences)
         yield Found(_strongest(channels), tuple(absences))
+
+
+def _has_sign(name: str, setup: Setup) -> bool:
+    if name == "apple":
+        return sys.platform == "darwin"
+    if name == "nvml":
+        return _linker_finds(b"libnvidia-ml.so.1")
+    return name not in SIGNS or (setup.sysfs / SIGNS[name]).exists()
+
+
+def _linker_finds(library: bytes) -> bool:
+    """Whether the dynamic linker would find ``library``: in its cache, its path, or the folders it always searches."""
+    try:
+        with open("/etc/ld.so.cache", "rb") as cache:
+            if library in cache.read():
+                return True
+    except OSError:
+        pass  # a system without a cache has the folders
+    places = [*os.environ.get("LD_LIBRARY_PATH", "").split(":"), "/lib", "/usr/lib", "/lib64", "/usr/lib64"]
+    return any(place and Path(place, library.decode()).exists() for place in places)
 
 
 def _turn(name: str) -> tuple[bool, int]:

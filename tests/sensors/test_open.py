@@ -1,0 +1,110 @@
+"""How sensors are found, in which order they are opened, and what happens when two show the same thing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from powercap import zone
+
+from joulemark.boundary import total
+from joulemark.meter import open_meter
+from joulemark.records import BoundaryName
+from joulemark.sensors import ON_REQUEST, SensorError, Setup, open_sensors, sensor_points
+
+PLUGIN = """
+from contextlib import contextmanager
+from joulemark.records import Channel, Component, Provenance, Quantity
+from joulemark.sensors import Found
+
+def channel(name, component=Component.CPU):
+    return Channel(name, component, Provenance.COUNTER, Quantity.ENERGY, lambda: 7, "third party")
+
+@contextmanager
+def good(setup):
+    yield Found((channel("package-0"), channel("own", Component.BOARD)))
+
+@contextmanager
+def broken(setup):
+    raise RuntimeError("no such board")
+    yield
+"""
+
+
+def plugin(folder: Path, points: dict[str, str]) -> None:
+    """A third party's distribution, as pip installs one."""
+    (folder / "third_party_sensor.py").write_text(PLUGIN)
+    info = folder / "third_party_sensor-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party-sensor\nVersion: 1.0\n")
+    lines = [f"{name} = third_party_sensor:{function}" for name, function in points.items()]
+    (info / "entry_points.txt").write_text("[console_scripts]\nx = y:z\n\n[joulemark.sensors]\n" + "\n".join(lines))
+
+
+def sensors_json(extra_path: Path, sysfs: Path) -> dict[str, list[dict[str, object]]]:
+    program = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); from joulemark.cli import main;"
+        "sys.argv = ['joulemark', 'sensors', '--json', '--sysfs', sys.argv[1]]; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(extra_path), str(sysfs)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[dict[str, object]]] = json.loads(done.stdout)
+    return found
+
+
+def test_our_own_sensors_are_registered_like_anybodys() -> None:
+    from importlib.metadata import entry_points
+
+    theirs = {point.name: point.value for point in entry_points(group="joulemark.sensors")}
+    assert dict(sensor_points()) == theirs
+    assert set(theirs) >= ON_REQUEST
+
+
+def test_a_third_partys_sensor_is_found_and_the_first_of_two_names_counts(tmp_path: Path) -> None:
+    zone(tmp_path, "intel-rapl:0", "package-0", 5)
+    place = tmp_path / "site"
+    place.mkdir()
+    plugin(place, {"third": "good"})
+    channels = {channel["name"]: channel for channel in sensors_json(place, tmp_path)["channels"]}
+    assert set(channels) == {"package-0", "own"}
+    assert "RAPL" in str(channels["package-0"]["device"])
+
+
+def test_a_broken_sensor_is_an_absence_and_takes_no_other_along(tmp_path: Path) -> None:
+    zone(tmp_path, "intel-rapl:0", "package-0", 5)
+    place = tmp_path / "site"
+    place.mkdir()
+    plugin(place, {"broken": "broken"})
+    found = sensors_json(place, tmp_path)
+    assert [channel["name"] for channel in found["channels"]] == ["package-0"]
+    (absence,) = [absence for absence in found["absences"] if absence["source"] == "broken"]
+    assert absence["why"] == "RuntimeError: no such board"
+
+
+def test_without_a_sign_of_hardware_a_sensor_is_opened_only_to_explain(tmp_path: Path) -> None:
+    with open_sensors(Setup(sysfs=tmp_path)) as quiet, open_sensors(Setup(sysfs=tmp_path, explain=True)) as told:
+        assert not {absence.source for absence in quiet.absences} & {"rapl", "perf-event", "hwmon", "amdsmi"}
+        assert {"rapl", "perf-event", "hwmon", "amdsmi"} <= {absence.source for absence in told.absences}
+        assert [channel.name for channel in quiet.channels] == [channel.name for channel in told.channels]
+
+
+def test_an_unknown_sensor_names_those_there_are() -> None:
+    with pytest.raises(SensorError, match="rapl"), open_sensors(Setup(requests=("rapple",))):
+        pass
+
+
+def test_a_meter_at_the_wall_contains_psys(tmp_path: Path) -> None:
+    zone(tmp_path, "intel-rapl:0", "psys", 0)
+    with open_meter(Setup(sysfs=tmp_path, requests=("rapl", "system:command=echo 100"))) as meter:
+        channels = {channel.name: channel for channel in meter.channels}
+        assert channels["psys"].part_of == "system"
+        window = meter.begin()
+        (tmp_path / "class" / "powercap" / "intel-rapl:0" / "energy_uj").write_text("1000000\n")
+        while (found := window.end()) and all(channel.energy_j is None for channel in found.channels):
+            window = meter.begin()
+    host = total(found, BoundaryName.HOST)
+    system = next(channel for channel in found.channels if channel.name == "system")
+    assert host.energy_j == system.energy_j
