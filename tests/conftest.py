@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("shared-machine", deadline=None)  # time says nothing where others work too
+settings.load_profile("shared-machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

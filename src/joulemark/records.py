@@ -249,7 +249,8 @@ class Inference:
     output_tokens_n: int | None
     output: str
     score: float | None
-    energy_j: float | None = None
+    energy_j: float | None = None  # of this query alone, inside the device boundary, where that can be said
+    uncertainty_j: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +305,7 @@ class Run:
     samples_n: int | None = None  # distinct samples among the queries
     input_tokens_n: int | None = None
     output_tokens_n: int | None = None
+    per_query: str | None = None  # how the energy of single queries is known: "counter", "regression", or not at all
     reasons: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
 

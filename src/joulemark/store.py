@@ -215,6 +215,7 @@ def _write_inferences(file: Path, inferences: Sequence[Inference]) -> None:
             ("output", pa.string()),
             ("score", pa.float64()),
             ("energy_j", pa.float64()),
+            ("uncertainty_j", pa.float64()),
         ]
     )
     columns = {name: [getattr(row, name) for row in inferences] for name in schema.names}

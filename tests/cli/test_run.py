@@ -325,3 +325,32 @@ def test_a_process_that_dies_costs_one_run(tmp_path: Path) -> None:
     assert "SIGKILL" in rest
     runs = store.read_runs(out)
     assert sorted(run.failure is None for run in runs) == [False, True]
+
+
+def test_a_known_power_comes_out_of_the_whole_chain(tmp_path: Path) -> None:
+    """The fake sensor draws 35 W whatever happens, so energy must be 35 W times the time of the queries."""
+    out = tmp_path / "results"
+    done = joulemark(
+        "run",
+        "quickstart",
+        "--out",
+        out,
+        "--only",
+        "prompted-decoder",
+        "--queries",
+        100,
+        "--repeats",
+        2,
+        "--sensors",
+        "fake",
+    )
+    assert done.returncode == 0, done.stderr
+    row = next(row for row in report(out)["rows"] if "prompted" in row["model"])
+    assert row["energy_per_1000_j"] == pytest.approx(35.0 * 1000 * row["duration_per_query_s"], rel=0.01)
+    assert row["provenance"]["counter"] == 1.0
+    assert "fake-sensor" in row["reasons"]
+    for run in store.read_runs(out):
+        assert run.per_query == "regression"
+        for query in store.read_inferences(out, run.run_id):
+            assert query.energy_j == pytest.approx(35.0 * query.duration_s, rel=0.1)
+            assert query.uncertainty_j is not None

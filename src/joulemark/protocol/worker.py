@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import os
 import platform
 import signal
@@ -25,6 +26,7 @@ from typing import Protocol as Shape
 
 from joulemark.boundary import idle_power_w
 from joulemark.meter import Meter, open_meter
+from joulemark.meter.per_query import Lap, lap_s, per_query
 from joulemark.protocol.order import Job
 from joulemark.records import Failure, Inference, Measurement, Protocol, Quality, Run
 from joulemark.sensors import Setup
@@ -126,15 +128,17 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
             warmup_n = _warm_up(workload, protocol.warmup_n)
             progress[0] = PHASES.index("query")
             before = conditions(assignment.setup)
-            measurement, durations_s, answers = _query(meter, workload, protocol.queries_n, progress)
-            disturbed = disturbances(before, conditions(assignment.setup), measurement.harness_cpu_s)
+            queried = _query(meter, workload, protocol.queries_n, progress)
+            disturbed = disturbances(before, conditions(assignment.setup), queried.measurement.harness_cpu_s)
+            answers, durations_s = queried.answers, queried.durations_s
             progress[0] = PHASES.index("idle")
             idle_after = _idle(meter, protocol.idle_s)
             progress[0] = PHASES.index("score")
             quality, scores = _score(workload, answers)
+            single = per_query(queried.laps, durations_s, [answer.output_tokens_n for answer in answers])
             run = replace(
                 blank,
-                measurement=measurement,
+                measurement=queried.measurement,
                 idle_before=idle_before,
                 idle_after=idle_after,
                 load=load,
@@ -145,6 +149,7 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
                 samples_n=min(workload.samples_n, protocol.queries_n),
                 input_tokens_n=_sum(answer.input_tokens_n for answer in answers),
                 output_tokens_n=_sum(answer.output_tokens_n for answer in answers),
+                per_query=single.method,
                 reasons=_reasons(workload, durations_s, idle_before, idle_after) + disturbed,
             )
             inferences = tuple(
@@ -155,6 +160,8 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
                     output_tokens_n=answer.output_tokens_n,
                     output=workload.show(answer)[:OUTPUT_MAX_N],
                     score=scores[index],
+                    energy_j=single.energies_j[index],
+                    uncertainty_j=single.uncertainties_j[index],
                 )
                 for index, answer in enumerate(answers)
             )
@@ -185,18 +192,32 @@ def _warm_up(workload: Workload, warmup_n: int) -> int:
     return len(durations_s)
 
 
-def _query(
-    meter: Meter, workload: Workload, queries_n: int, progress: Progress
-) -> tuple[Measurement, array[float], list[Answer]]:
-    """The heart: ``queries_n`` queries inside one window. Nothing else happens on the way."""
+@dataclass(frozen=True, slots=True)
+class _Queried:
+    """What came out of the window over all queries."""
+
+    measurement: Measurement
+    durations_s: array[float]
+    answers: list[Answer]
+    laps: tuple[Lap, ...]
+
+
+def _query(meter: Meter, workload: Workload, queries_n: int, progress: Progress) -> _Queried:
+    """The heart: ``queries_n`` queries inside one window.
+
+    Nothing else happens on the way, but that counters which resolve it are read from lap to lap.
+    """
     infer, samples_n, clock = workload.infer, workload.samples_n, time.perf_counter
     answers: list[Answer] = [Answer(None)] * queries_n
     durations_s = array("d", bytes(8 * queries_n))
+    laps: list[Lap] = []
+    lap_length_s, lap_first_i = lap_s(meter), 0
     gc.collect()
     gc.freeze()
     window = meter.begin()
-    refresh = window.refresh
+    refresh, lap = window.refresh, meter.begin() if lap_length_s else None
     before_s = clock()
+    lap_due_s = before_s + (lap_length_s or math.inf)
     for index in range(queries_n):
         answers[index] = infer(index % samples_n)
         now_s = clock()
@@ -204,9 +225,15 @@ def _query(
         before_s = now_s
         progress[1] = index + 1
         refresh()
+        if now_s >= lap_due_s and lap is not None:
+            laps.append(Lap(lap_first_i, index + 1, lap.end()))
+            lap, lap_first_i, before_s = meter.begin(), index + 1, clock()
+            lap_due_s = before_s + (lap_length_s or math.inf)
     measurement = window.end()
+    if lap is not None and lap_first_i < queries_n:
+        laps.append(Lap(lap_first_i, queries_n, lap.end()))
     gc.unfreeze()
-    return measurement, durations_s, answers
+    return _Queried(measurement, durations_s, answers, tuple(laps))
 
 
 def _score(workload: Workload, answers: list[Answer]) -> tuple[Quality, Sequence[float | None]]:
