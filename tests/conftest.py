@@ -1,6 +1,7 @@
 """Fixtures of the whole suite; helpers of a folder live in it as plain modules."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,3 +20,15 @@ def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JOULEMARK_CACHE", str(shared / "joulemark-cache"))
         yield shared / "joulemark-cache"
+
+
+@pytest.fixture
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A file system of the size that is the parameter, such as "64k"."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", str(place)]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("cannot mount a small tmpfs here: it needs root")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)

@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,19 +127,7 @@ def test_a_folder_without_results_says_how_to_make_them(tmp_path: Path) -> None:
         store.read_study(tmp_path)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("cannot mount a small tmpfs here: it needs root")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
+@pytest.mark.parametrize("small_disk", ["64k"], indirect=True)
 def test_a_full_disk_loses_nothing(small_disk: Path) -> None:
     place = small_disk / "results"
     with store.open_for_writing(place, STUDY):

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -275,19 +274,7 @@ def test_a_truncated_run_file(tmp_path: Path) -> None:
     assert len(store.read_runs(out)) == 2
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("cannot mount a small tmpfs here: it needs root")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
+@pytest.mark.parametrize("small_disk", ["32k"], indirect=True)
 def test_a_full_disk(small_disk: Path) -> None:
     out = small_disk / "results"
     options = ("quickstart", "--out", out, *ONE_CELL, "--queries", 20, "--repeats", 12)

@@ -54,7 +54,7 @@ def run_study(
         say.start(study, cells, folder, found, len(jobs))
         _prepare(study, _distinct_cells(jobs), say, stopped)
         failed_n = 0
-        with say.watching(found, len(jobs)) as watch:
+        with say.watching(study, found, len(jobs)) as watch:
             for outcome in execute(study, jobs, setup, here.machine_id, watch=watch, stopped=stopped):
                 store.append(folder, outcome.run, outcome.inferences)
                 failed_n += outcome.run.failure is not None
@@ -189,7 +189,7 @@ class _Lines:
         self._line(f"done: {jobs_n - failed_n} runs measured{failed}.   joulemark report {folder}")
 
     @contextmanager
-    def watching(self, found: Found, jobs_n: int) -> Iterator[Callable[[Job, str, int], None] | None]:
+    def watching(self, study: Study, found: Found, jobs_n: int) -> Iterator[Callable[[Job, str, int], None] | None]:
         """A live line with power and progress on a terminal, nothing elsewhere."""
         if not self._live or not jobs_n:
             yield None
@@ -201,7 +201,7 @@ class _Lines:
         with Live(Text(), console=self._console, transient=True, auto_refresh=False) as live:
 
             def watch(job: Job, phase: str, queries_n: int) -> None:
-                progress = f"{queries_n} queries" if phase == "query" else phase
+                progress = f"{queries_n:,}/{study.protocol.queries_n:,}" if phase == "query" else phase
                 live.update(Text(f"▸ {_name(job.cell)}   {progress}   {power.line()}", no_wrap=True), refresh=True)
 
             yield watch

@@ -11,16 +11,15 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 from joulemark.protocol.order import Job
-from joulemark.protocol.worker import PHASES, Assignment, Outcome, start_child, versions, work
-from joulemark.records import Cell, Failure, Run, Study
+from joulemark.protocol.worker import PHASES, Assignment, Outcome, empty_run, start_child, work
+from joulemark.records import Cell, Failure, Study
 from joulemark.sensors import Setup
 from joulemark.workloads import preloads, prepare
 
@@ -106,7 +105,7 @@ def _one(context: ForkServerContext, assignment: Assignment, log: Path, watch: W
     ours, theirs = context.Pipe(duplex=False)
     progress = context.RawArray("q", 2)
     log.write_bytes(b"")
-    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    blank = empty_run(assignment)
     process = context.Process(target=work, args=(assignment, progress, str(log), theirs))
     process.start()
     theirs.close()
@@ -119,21 +118,7 @@ def _one(context: ForkServerContext, assignment: Assignment, log: Path, watch: W
         raise
     if isinstance(outcome, Outcome):
         return outcome
-    failure = Failure(PHASES[progress[0]], *_death(process, log))
-    job = assignment.job
-    return Outcome(
-        Run(
-            run_id=job.run_id,
-            cell=job.cell,
-            repeat_i=job.repeat_i,
-            order_i=job.order_i,
-            queries_n=assignment.protocol.queries_n,
-            machine_id=assignment.machine_id,
-            versions=versions(),
-            started_at=started_at,
-            failure=failure,
-        )
-    )
+    return Outcome(replace(blank, failure=Failure(PHASES[progress[0]], *_death(process, log))))
 
 
 def _received(connection: Connection, process: ForkServerProcess, otherwise: str | None) -> Any:

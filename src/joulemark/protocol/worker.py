@@ -90,8 +90,17 @@ def work(assignment: Assignment, progress: Progress, log: str, answer: Connectio
 
 def measure_job(assignment: Assignment, progress: Progress) -> Outcome:
     """Measure one repetition. Whatever the model raises becomes the run's failure."""
+    blank = empty_run(assignment)
+    try:
+        return _measure(assignment, blank, progress)
+    except Exception as error:  # a failed model is a result: it is recorded and the study goes on
+        return Outcome(replace(blank, failure=_failure(PHASES[progress[0]], error)))
+
+
+def empty_run(assignment: Assignment) -> Run:
+    """The run that an assignment becomes, before anything is known of it but when it started."""
     job = assignment.job
-    blank = Run(
+    return Run(
         run_id=job.run_id,
         cell=job.cell,
         repeat_i=job.repeat_i,
@@ -101,10 +110,6 @@ def measure_job(assignment: Assignment, progress: Progress) -> Outcome:
         versions=versions(),
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
-    try:
-        return _measure(assignment, blank, progress)
-    except Exception as error:  # a failed model is a result: it is recorded and the study goes on
-        return Outcome(replace(blank, failure=_failure(PHASES[progress[0]], error)))
 
 
 def _failure(phase: str, error: Exception) -> Failure:
