@@ -233,7 +233,7 @@ class ModelFacts:
 class Quality:
     """How good the answers were, on the same samples whose energy was measured."""
 
-    metric: str
+    metric: str | None  # None: this task has no metric here
     value: float | None
     scored_n: int = 0
     reason: str | None = None  # why ``value`` is not known

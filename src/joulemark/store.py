@@ -203,8 +203,11 @@ def _append_line(file: Path, line: bytes) -> None:
 
 
 def _write_inferences(file: Path, inferences: Sequence[Inference]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise StoreError("writing results needs pyarrow: pip install 'joulemark[transformers]'") from None
 
     schema = pa.schema(
         [

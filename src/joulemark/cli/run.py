@@ -86,13 +86,14 @@ def _distinct_cells(jobs: Sequence[Job]) -> tuple[Cell, ...]:
 
 def _prepare(study: Study, cells: Sequence[Cell], say: _Lines, stopped: Callable[[], bool]) -> None:
     """Put models in place before anything is measured; what cannot be prepared fails again, recorded, in its run."""
-    started_s = time.monotonic()
+    started_s, ready_n = time.monotonic(), 0
     for prepared_n, prepared in enumerate(prepare_cells(study, cells, processes_n=os.cpu_count() or 1), start=1):
+        ready_n += prepared.failure is None
         say.preparing(prepared_n, len(cells), prepared.cell, prepared.failure)
         if stopped():
             return
     if cells:
-        say.prepared(len(cells), time.monotonic() - started_s)
+        say.prepared(ready_n, len(cells), time.monotonic() - started_s)
 
 
 @contextmanager
@@ -152,9 +153,10 @@ class _Lines:
         elif self._live:
             self._console.print(f"preparing models {prepared_n}/{cells_n}", end="\r")
 
-    def prepared(self, cells_n: int, duration_s: float) -> None:
-        """All models are in place."""
-        self._line(f"{cells_n} models and datasets ready after {show(duration_s, 's')}")
+    def prepared(self, ready_n: int, cells_n: int, duration_s: float) -> None:
+        """All models are in place, or as many as can be."""
+        of_all = "" if ready_n == cells_n else f" of {cells_n}"
+        self._line(f"{ready_n}{of_all} models and datasets ready after {show(duration_s, 's')}")
 
     def result(self, study: Study, run: Run) -> None:
         """One repetition."""

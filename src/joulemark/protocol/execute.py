@@ -19,7 +19,7 @@ from typing import Any
 
 from joulemark.protocol.order import Job
 from joulemark.protocol.worker import PHASES, Assignment, Outcome, empty_run, start_child, work
-from joulemark.records import Cell, Failure, Study
+from joulemark.records import Cell, Failure, MendableError, Study
 from joulemark.sensors import Setup
 from joulemark.workloads import preloads, prepare
 
@@ -83,6 +83,8 @@ def _prepare(cell: Cell, log: str, answer: Connection) -> None:
     start_child(log)
     try:
         prepare(cell)
+    except MendableError as error:
+        answer.send(str(error))
     except Exception as error:  # told to the user now, and again as the run's failure
         answer.send(f"{type(error).__name__}: {error}")
     else:

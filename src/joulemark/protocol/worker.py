@@ -247,9 +247,7 @@ def _score(workload: Workload, answers: list[Answer]) -> tuple[Quality, Sequence
         score = workload.score(answers)
     except Exception as error:
         traceback.print_exc()
-        return Quality("unknown", None, reason=f"scoring failed: {type(error).__name__}: {error}"), [None] * len(
-            answers
-        )
+        return Quality(None, None, reason=f"scoring failed: {type(error).__name__}: {error}"), [None] * len(answers)
     return score.quality, score.per_sample
 
 

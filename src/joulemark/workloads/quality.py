@@ -23,7 +23,7 @@ def score(task: Task, samples: Samples, answers: Sequence[Answer], random_becaus
     """
 
     def unknown(reason: str) -> Score:
-        return Score(Quality(task.metric or "none", None, reason=reason), (None,) * len(answers))
+        return Score(Quality(task.metric, None, reason=reason), (None,) * len(answers))
 
     if random_because is not None:
         return unknown(f"random weights: {random_because}")
