@@ -50,6 +50,14 @@ REASONS: dict[str, Reason] = {
     "two-dies": Reason(
         "the card has two dies and one counter: its energy is that of both", "use both dies or keep the other one idle"
     ),
+    "part-time-sensor": Reason(
+        "the board's sensor looks at about a quarter of the time: a load that changes in its rhythm can be missed",
+        "use windows of many seconds; compare with a meter at the wall",
+    ),
+    "all-boards-counted": Reason(
+        "several boards are visible and nobody said which are ours, so the idle ones count as well",
+        "set CUDA_VISIBLE_DEVICES",
+    ),
     "device-order-assumed": Reason(
         "which boards are ours was told by number, and numbers were assumed to follow the PCI bus",
         "set CUDA_DEVICE_ORDER=PCI_BUS_ID, or name boards by UUID",

@@ -235,9 +235,19 @@ def test_a_board_lost_or_reloaded_or_stuck_in_the_window_is_unknown(tmp_path: Pa
     simulated = nvml_shim(tmp_path, boards)
     duration_s, said = run(simulated, WINDOW, str(simulated.origin_ns))
     assert said["gpu0"][0] == pytest.approx(200.0 * duration_s, abs=200.0 * 0.02)
-    assert said["gpu1"] == [None, "device-lost"]
-    assert said["gpu2"] == [None, "counter-went-back"]
-    assert said["gpu3"] == [None, "counter-stood-still"]
+    reasons = {name: (energy_j, found[-1]) for name, (energy_j, *found) in said.items()}
+    assert reasons["gpu1"] == (None, "device-lost")
+    assert reasons["gpu2"] == (None, "counter-went-back")
+    assert reasons["gpu3"] == (None, "counter-stood-still")
+
+
+def test_boards_that_nobody_told_apart_and_sensors_that_look_part_of_the_time(tmp_path: Path) -> None:
+    boards = [Board(STEADY, name="NVIDIA H100 80GB HBM3"), Board(STEADY, name="NVIDIA L40S")]
+    unset, chosen = show(nvml_shim(tmp_path, boards), {}, *visible("GPU-0"))
+    assert unset["channels"]["gpu0"]["reasons"] == ["all-boards-counted", "part-time-sensor"]
+    assert unset["channels"]["gpu1"]["reasons"] == ["all-boards-counted"]
+    assert chosen["channels"]["gpu0"]["reasons"] == ["part-time-sensor"]
+    assert chosen["channels"]["gpu1"]["reasons"] == []
 
 
 def test_nvml_closed_under_a_channel_is_a_lost_device(tmp_path: Path) -> None:

@@ -39,7 +39,10 @@ def unwrapped(channel: Channel, before: Edge, after: Edge) -> float | None:
         return moved
     if channel.wrap_n is None:
         return None
-    return moved + channel.wrap_n
+    moved += channel.wrap_n
+    # It was set back, if taking it for a wrap would mean more power than there is.
+    longest_s = (after.at_ns - before.at_ns) / 1e9 + (channel.update_period_s or 0.0)
+    return moved if moved * channel.count_j <= POWER_LIMIT_W * longest_s else None
 
 
 def counter_energy(channel: Channel, begin: Edge, end: Edge, counts: float | None) -> ChannelEnergy:
@@ -51,8 +54,6 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, counts: float | Non
     update_period_s = channel.update_period_s or 0.0
     if counts == 0 and duration_s > 2 * update_period_s:
         return _unknown(channel, "counter-stood-still")
-    if channel.wrap_n is not None and energy_j > POWER_LIMIT_W * max(duration_s, update_period_s):
-        return _unknown(channel, "counter-went-back")  # it was set back: a wrap would mean more power than there is
     power_w = energy_j / duration_s if duration_s > 0 else 0.0
     budget = ErrorBudget(
         resolution_j=channel.resolution_j,

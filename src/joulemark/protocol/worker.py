@@ -28,7 +28,7 @@ from joulemark.boundary import idle_power_w
 from joulemark.meter import Meter, open_meter
 from joulemark.meter.per_query import Lap, lap_s, per_query
 from joulemark.protocol.order import Job
-from joulemark.records import Failure, Inference, Measurement, Protocol, Quality, Run
+from joulemark.records import Failure, Inference, Measurement, Protocol, Quality, Run, Settings
 from joulemark.sensors import Setup
 from joulemark.sensors.conditions import conditions, disturbances
 from joulemark.workloads import open_workload
@@ -119,10 +119,25 @@ def _failure(phase: str, error: Exception) -> Failure:
     return Failure(phase, type(error).__name__, message[:MESSAGE_MAX_N])
 
 
+def _own_board(setup: Setup, settings: Settings) -> Setup:
+    """See one board only, the one that the model will use, unless the user has said which are ours.
+
+    A cell runs on one device. Without this, all boards of the machine would count as in use.
+    """
+    if setup.visible_devices is not None or settings.device == "cpu":
+        return setup
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # CUDA's numbers are NVML's then
+    index = settings.device.partition(":")[2] or "0"
+    if settings.device == "auto":
+        os.environ["CUDA_VISIBLE_DEVICES"] = index
+    return replace(setup, visible_devices=index)
+
+
 def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
     protocol = assignment.protocol
+    setup = _own_board(assignment.setup, assignment.job.cell.settings)
     progress[0] = PHASES.index("open sensors")
-    with open_meter(assignment.setup) as meter:
+    with open_meter(setup) as meter:
         progress[0] = PHASES.index("load")
         window = meter.begin()
         with open_workload(assignment.job.cell, queries_n=protocol.queries_n) as workload:
@@ -132,9 +147,9 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
             progress[0] = PHASES.index("warm up")
             warmup_n = _warm_up(workload, protocol.warmup_n)
             progress[0] = PHASES.index("query")
-            before = conditions(assignment.setup)
+            before = conditions(setup)
             queried = _query(meter, workload, protocol.queries_n, progress)
-            disturbed = disturbances(before, conditions(assignment.setup), queried.measurement.harness_cpu_s)
+            disturbed = disturbances(before, conditions(setup), queried.measurement.harness_cpu_s)
             answers, durations_s = queried.answers, queried.durations_s
             progress[0] = PHASES.index("idle")
             idle_after = _idle(meter, protocol.idle_s)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -45,6 +46,10 @@ CLOCK_REASONS = {
     0x100: "display-clocks",
 }
 
+# Boards whose sensor looks at about a quarter of the time only: Yang, Adamek, Armour, "Part-time Power Measurements:
+# nvidia-smi's Lack of Attention" (2023), seen on A100 and H100; H200 and GH200 carry the same chip.
+PART_TIME = re.compile(r"\b[AH]100|\bA800|\bH800|\bG?H200")
+
 _T = TypeVar("_T")
 
 
@@ -65,6 +70,7 @@ class Selection:
 
     indices: frozenset[int]
     assumed: bool = False
+    untold: bool = False  # several boards, and nobody said which are ours: all count
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,7 @@ def boards_in_use(
     assumed to be NVML's. ``framework_uuids`` are the boards that a framework has opened, which settles it.
     """
     if visible_devices is None:
-        return Selection(frozenset(boards))
+        return Selection(frozenset(boards), untold=len(boards) > 1)
     chosen: list[int] = []
     by_number = False
     for entry in visible_devices.split(","):
@@ -254,6 +260,8 @@ def _channel(pynvml: Any, handle: Any, board: Board, ours: Selection) -> Channel
     """The board's counter or else its gauge; ``None`` when it has neither. Raises :class:`ReadFailure` when lost."""
     reasons: tuple[str, ...] = ("mig-shared",) if board.mig else ()
     reasons += ("device-order-assumed",) if ours.assumed else ()
+    reasons += ("all-boards-counted",) if ours.untold else ()
+    reasons += ("part-time-sensor",) if PART_TIME.search(board.name) else ()
     counter = _reader(pynvml, lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle))
     if _answers(counter):
         return Channel(
