@@ -19,6 +19,9 @@ REASONS: dict[str, Reason] = {
     "counter-went-back": Reason(
         "the counter went backwards: its driver was reloaded, or it wrapped at a range that is not known", "run again"
     ),
+    "wrap-ambiguous": Reason(
+        "the counter may have wrapped once more between two readings", "call refresh() at least once a minute"
+    ),
     "counter-stood-still": Reason(
         "the counter did not move in a window longer than its update period", "check the driver; use another sensor"
     ),

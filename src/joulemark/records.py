@@ -88,6 +88,7 @@ class Channel:
     wrap_n: int | None = None  # counts after which an energy counter starts again at zero
     accuracy_ratio: float = 0.0  # half-width of the vendor's tolerance, as a share of the value
     model_factor: float = 1.0  # a modelled value is right within times or divided by this
+    power_max_w: float = 2000.0  # more than it can draw: tells a reset from a wrap, and how soon it may wrap
     in_use: bool = True  # False: a device that is metered but not ours
     part_of: str | None = None  # the channel that already contains this one; never added to it
     reasons: tuple[str, ...] = ()  # what weakens every value of this channel

@@ -13,7 +13,7 @@ from joulemark.sensors import Setup, open_sensors
 
 @pytest.fixture
 def meter() -> Iterator[Meter]:
-    with open_meter(Setup()) as opened:
+    with open_meter(Setup(explain=True)) as opened:
         yield opened
 
 

@@ -170,3 +170,19 @@ def test_the_vendors_tolerance_is_in_the_interval() -> None:
     energy = window(known_energy_channel(clock, STEADY, accuracy_ratio=0.05), clock, 100.0)
     assert energy.energy_j == pytest.approx(3500.0)
     assert energy.uncertainty_j == pytest.approx(0.05 * 3500, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("span_s", "refreshes_n", "doubtful"), [(120.0, 0, False), (600.0, 0, True), (600.0, 60, False)]
+)
+def test_room_for_another_wrap_is_marked_and_bounded(span_s: float, refreshes_n: int, doubtful: bool) -> None:
+    clock = VirtualClock()
+    profile = ((1.0, 700.0),)
+    channel = known_energy_channel(clock, profile, wrap_n=262_143_328_851)
+    energy = window(channel, clock, span_s, refreshes_n)
+    assert ("wrap-ambiguous" in energy.reasons) is doubtful
+    assert energy.low_j is not None
+    assert energy.high_j is not None
+    assert energy.low_j <= 700.0 * span_s <= energy.high_j
+    if not doubtful:
+        assert energy.energy_j == pytest.approx(700.0 * span_s, rel=1e-4)

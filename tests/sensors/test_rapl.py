@@ -235,3 +235,13 @@ def test_dies_that_stand_still_are_not_taken_for_one(tmp_path: Path) -> None:
     dies(tmp_path)
     with found(tmp_path) as here:
         assert len(here.channels) == 6
+
+
+def test_a_zone_that_states_its_power_says_how_soon_it_may_wrap(tmp_path: Path) -> None:
+    path = zone(tmp_path, "intel-rapl:0", "package-0")
+    (path / "constraint_0_power_limit_uw").write_text("150000000\n")
+    (path / "constraint_0_max_power_uw").write_text("125000000\n")
+    (path / "constraint_1_power_limit_uw").write_text("187500000\n")
+    zone(tmp_path, "intel-rapl:1", "package-1")
+    with found(tmp_path) as here:
+        assert [channel.power_max_w for channel in here.channels] == [375.0, 2000.0]

@@ -10,13 +10,11 @@ triangular variable on (-u, u), so that u P bounds it; a window that starts from
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from joulemark.records import Channel, ChannelEnergy, ErrorBudget
 
-# Power above which no single counter is expected: it tells a reset from a wrap, and sets how soon one may wrap.
-POWER_LIMIT_W = 2000.0
 UPDATES_MIN_N = 10  # a window with fewer updates of its sensor is marked
 GAP_PERIODS_N = 5  # samples further apart than this many update periods are a gap
 
@@ -42,11 +40,23 @@ def unwrapped(channel: Channel, before: Edge, after: Edge) -> float | None:
     moved += channel.wrap_n
     # It was set back, if taking it for a wrap would mean more power than there is.
     longest_s = (after.at_ns - before.at_ns) / 1e9 + (channel.update_period_s or 0.0)
-    return moved if moved * channel.count_j <= POWER_LIMIT_W * longest_s else None
+    return moved if moved * channel.count_j <= channel.power_max_w * longest_s else None
 
 
-def counter_energy(channel: Channel, begin: Edge, end: Edge, counts: float | None) -> ChannelEnergy:
-    """The energy of a counter that moved by ``counts`` between ``begin`` and ``end``."""
+def may_have_wrapped_more(channel: Channel, before: Edge, after: Edge, moved: float) -> bool:
+    """Whether the time between two readings leaves room for one more wrap than was taken for granted."""
+    if channel.wrap_n is None:
+        return False
+    return (moved + channel.wrap_n) * channel.count_j <= channel.power_max_w * (after.at_ns - before.at_ns) / 1e9
+
+
+def counter_energy(
+    channel: Channel, begin: Edge, end: Edge, counts: float | None, ambiguous: bool = False
+) -> ChannelEnergy:
+    """The energy of a counter that moved by ``counts`` between ``begin`` and ``end``.
+
+    With ``ambiguous`` it may have wrapped more often: then it is only bounded by the most that it can draw.
+    """
     if counts is None:
         return _unknown(channel, begin.reason or end.reason or "counter-went-back")
     duration_s = (end.at_ns - begin.at_ns) / 1e9
@@ -62,7 +72,11 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, counts: float | Non
         model_factor=channel.model_factor,
     )
     short: tuple[str, ...] = ("window-too-short",) if duration_s < UPDATES_MIN_N * update_period_s else ()
-    return _known(channel, energy_j, budget, short)
+    known = _known(channel, energy_j, budget, short)
+    if not ambiguous:
+        return known
+    most_j = max(known.high_j or 0.0, channel.power_max_w * duration_s)
+    return replace(known, high_j=most_j, reasons=(*known.reasons, "wrap-ambiguous"))
 
 
 def gauge_energy(

@@ -63,10 +63,20 @@ class Session:
         """The energy of the block inside ``boundary``. Without an idle window, ``marginal`` is not known."""
         return total(self.measurement, BoundaryName(boundary), (), pue_ratio)
 
+    def refresh(self) -> None:
+        """Read counters that could wrap before the block ends, when that is due: for blocks of minutes.
+
+        A RAPL counter wraps after 262 kJ on many machines. Between two readings one wrap is made up for; where there
+        is room for another one, the energy is marked ``wrap-ambiguous`` and bounded by the most that can be drawn.
+        """
+        if self._window is not None:
+            self._window.refresh()
+
     @contextmanager
     def window(self, name: str) -> Iterator[None]:
         """A named window inside the block; names may repeat, windows may nest."""
         opened = _meter().begin()
+        self.refresh()
         try:
             yield
         finally:

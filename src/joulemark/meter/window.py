@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from joulemark.meter.energy import POWER_LIMIT_W, Edge, counter_energy, gauge_energy, unwrapped
+from joulemark.meter.energy import Edge, counter_energy, gauge_energy, may_have_wrapped_more, unwrapped
 from joulemark.records import Absence, Channel, ChannelEnergy, Measurement, Quantity, ReadFailure
 
 Clock = Callable[[], int]
@@ -34,8 +34,10 @@ class Meter:
         self.absences = tuple(absences)
         self.counters = tuple(channel for channel in channels if channel.quantity is Quantity.ENERGY)
         self.gauges = tuple(channel for channel in channels if channel.quantity is Quantity.POWER)
-        ranges_j = [channel.wrap_n * channel.count_j for channel in self.counters if channel.wrap_n]
-        self.keep_alive_ns = round(min(ranges_j) * KEEP_ALIVE_SHARE / POWER_LIMIT_W * 1e9) if ranges_j else None
+        wraps_s = [
+            channel.wrap_n * channel.count_j / channel.power_max_w for channel in self.counters if channel.wrap_n
+        ]
+        self.keep_alive_ns = round(min(wraps_s) * KEEP_ALIVE_SHARE * 1e9) if wraps_s else None
         self._sample = sample
         self._clock = clock
 
@@ -48,6 +50,7 @@ class Window:
     """One open window. :meth:`refresh` may be called as often as one likes; :meth:`end` closes it."""
 
     __slots__ = (
+        "_ambiguous",
         "_begin",
         "_clock",
         "_counts",
@@ -69,6 +72,7 @@ class Window:
         _synchronise_devices()
         self._begin = self._last = [_read(channel, clock) for channel in meter.counters]
         self._counts: list[float | None] = [0] * len(meter.counters)
+        self._ambiguous: set[int] = set()
         self.began_ns = clock()
         self._next_ns = None if meter.keep_alive_ns is None else self.began_ns + meter.keep_alive_ns
         self._cpu_ns = time.thread_time_ns() - cpu_ns
@@ -94,8 +98,10 @@ class Window:
         self._cpu_ns += time.thread_time_ns() - cpu_ns
         self._advance(ends)
         energies = {
-            channel.name: counter_energy(channel, begin, end, counts)
-            for channel, begin, end, counts in zip(counters, self._begin, ends, self._counts, strict=True)
+            channel.name: counter_energy(channel, begin, end, counts, index in self._ambiguous)
+            for index, (channel, begin, end, counts) in enumerate(
+                zip(counters, self._begin, ends, self._counts, strict=True)
+            )
         }
         sampler_cpu_s = self._add_gauges(energies, ended_ns)
         return Measurement(
@@ -118,6 +124,8 @@ class Window:
         for index, (channel, before, now) in enumerate(zip(self._meter.counters, self._last, edges, strict=True)):
             so_far, moved = self._counts[index], unwrapped(channel, before, now)
             self._counts[index] = None if so_far is None or moved is None else so_far + moved
+            if moved is not None and may_have_wrapped_more(channel, before, now, moved):
+                self._ambiguous.add(index)
         self._last = edges
 
 

@@ -23,6 +23,7 @@ from joulemark.sensors import Found, Setup
 COUNT_J = 1e-6
 RESOLUTION_J = 61e-6  # 2⁻¹⁴ J, the usual energy unit of the registers behind the file
 UPDATE_PERIOD_S = 1e-3
+POWER_MAX_W = 2000.0  # of a zone that states no limit
 
 # Two dies of a package are compared over so many updates, for so long at most.
 _SNAPSHOTS_N = 4
@@ -182,6 +183,7 @@ def _channel(zone: _Zone, labels: dict[_Key, str], descriptor: int) -> Channel:
         resolution_j=RESOLUTION_J,
         update_period_s=UPDATE_PERIOD_S,
         wrap_n=_wrap_n(zone.folder),
+        power_max_w=_power_max_w(zone.folder),
         part_of=part_of,
     )
 
@@ -192,6 +194,17 @@ def _wrap_n(folder: Path) -> int | None:
     except (OSError, ValueError):
         return None
     return range_uj + 1 if range_uj > 0 else None
+
+
+def _power_max_w(folder: Path) -> float:
+    """Twice the greatest power or limit that the zone states for itself; short peaks stay below that."""
+    stated_uw: list[int] = []
+    for file in folder.glob("constraint_*_power*_uw"):
+        try:
+            stated_uw.append(int(file.read_text()))
+        except (OSError, ValueError):
+            continue  # some constraints exist without a value
+    return 2e-6 * max(stated_uw) if stated_uw and max(stated_uw) > 0 else POWER_MAX_W
 
 
 def _reader(descriptor: int) -> Callable[[], int]:
