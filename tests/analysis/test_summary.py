@@ -111,3 +111,12 @@ def test_only_blocks_that_both_have_are_compared() -> None:
     assert pair.repeats_n == 1
     assert pair.energy_ratio.value == pytest.approx(3.0)
     assert pair.energy_ratio.low is None
+
+
+def test_devices_that_were_metered_but_not_used_are_named() -> None:
+    one = run(SPECIFIC, 0, 10.0)
+    assert one.measurement is not None
+    other = replace(one.measurement.channels[0], name="gpu3", component=Component.GPU, in_use=False)
+    both = replace(one, measurement=replace(one.measurement, channels=(*one.measurement.channels, other)))
+    assert first([both]).unused == ("gpu3",)
+    assert first([both]).energy_per_1000_j == pytest.approx(1000.0)

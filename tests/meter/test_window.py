@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from joulemark.meter import Meter
+from joulemark.meter.energy import shortest_window_s
 from joulemark.records import Channel, ChannelEnergy, Measurement, ReadFailure
 from joulemark.sensors.fake import VirtualClock, energy_until_j, known_energy_channel
 
@@ -186,3 +187,14 @@ def test_room_for_another_wrap_is_marked_and_bounded(span_s: float, refreshes_n:
     assert energy.low_j <= 700.0 * span_s <= energy.high_j
     if not doubtful:
         assert energy.energy_j == pytest.approx(700.0 * span_s, rel=1e-4)
+
+
+@pytest.mark.parametrize("relative_error", [0.1, 0.01])
+def test_the_shortest_window_keeps_its_promise(relative_error: float) -> None:
+    clock = VirtualClock()
+    channel = known_energy_channel(clock, STEADY, update_period_s=0.1, count_j=1e-3)
+    clock.sleep(1.0537)
+    energy = window(channel, clock, shortest_window_s(channel, relative_error))
+    assert energy.energy_j is not None
+    assert energy.uncertainty_j is not None
+    assert energy.uncertainty_j / energy.energy_j == pytest.approx(relative_error, rel=0.01)

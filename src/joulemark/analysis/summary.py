@@ -37,6 +37,7 @@ class Row:
     quality_reason: str | None
     carbon_per_1000_g: float | None
     missing: tuple[str, ...]
+    unused: tuple[str, ...]  # channels that were metered, but belong to devices that are not ours
     reasons: tuple[str, ...]
     failure: str | None
 
@@ -129,6 +130,7 @@ def _row(cell: Cell, runs: Sequence[Run], boundary: BoundaryName, grid: Grid | N
         quality_reason=next((quality.reason for quality in qualities if quality.reason), None),
         carbon_per_1000_g=carbon_g(energy.value, grid) if energy and grid else None,
         missing=tuple(dict.fromkeys(name for found in totals for name in found.missing)),
+        unused=_unused(measured),
         reasons=_reasons(measured),
         failure=f"{failed[0].failure.kind}: {failed[0].failure.message}" if failed and failed[0].failure else None,
     )
@@ -161,6 +163,11 @@ def _shares(totals: Sequence[Total]) -> dict[str, float] | None:
     sums_j = {kind: sum(found.by_provenance_j.get(kind, 0.0) for found in totals) for kind in Provenance}
     all_j = sum(sums_j.values())
     return {str(kind): energy_j / all_j for kind, energy_j in sums_j.items()} if all_j > 0 else None
+
+
+def _unused(measured: Sequence[Run]) -> tuple[str, ...]:
+    windows = [run.measurement for run in measured if run.measurement is not None]
+    return tuple(dict.fromkeys(c.name for window in windows for c in window.channels if not c.in_use))
 
 
 def _reasons(measured: Sequence[Run]) -> tuple[str, ...]:

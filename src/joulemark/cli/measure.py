@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from joulemark.analysis.interval import joined_interval, mean_interval
 from joulemark.boundary import Total, total
@@ -136,6 +136,7 @@ def _channels(repeats: Sequence[Repeat]) -> list[dict[str, object]]:
                 "provenance": str(channel.provenance),
                 "energy_j": statistics.fmean(energies) if known else None,
                 "uncertainty_j": statistics.fmean(halves) if len(halves) == len(every) else None,
+                "budget": asdict(every[0].budget),
                 "in_use": channel.in_use,
                 "part_of": channel.part_of,
                 "reasons": list(dict.fromkeys(code for one in every for code in one.reasons)),
@@ -175,7 +176,7 @@ def _print(command: Sequence[str], repeats: Sequence[Repeat]) -> None:
     out: list[str] = ["", f"{' '.join(command)}   {_times(repeats)}", ""]
     rows = [
         (
-            str(channel["name"]),
+            f"{channel['name']}{'' if channel['in_use'] else ' (not ours)'}",
             str(channel["provenance"]),
             _show(channel["energy_j"]),
             f"± {_show(channel['uncertainty_j'])}" if channel["uncertainty_j"] is not None else "",

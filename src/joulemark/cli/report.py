@@ -162,6 +162,9 @@ def _print_notes(table: tuple[Row, ...]) -> None:
     missing = dict.fromkeys(name for row in table for name in row.missing)
     if missing:
         lines.append(f"not counted, because no sensor covers it: {', '.join(missing)}")
+    unused = dict.fromkeys(name for row in table for name in row.unused)
+    if unused:
+        lines.append(f"metered but not used, and left out: {', '.join(unused)}")
     for code in dict.fromkeys(code for row in table for code in row.reasons):
         reason = REASONS.get(code)
         if reason is None or code == "modelled":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from joulemark.cli.table import print_json, print_table, printable
 from joulemark.meter import Meter
-from joulemark.meter.energy import UPDATES_MIN_N
+from joulemark.meter.energy import shortest_window_s
 from joulemark.reasons import REASONS
 from joulemark.records import Absence, Channel, MendableError, Provenance, Quantity
 from joulemark.sensors import Setup, open_sensors
@@ -19,6 +19,7 @@ from joulemark.sensors.record import record
 from joulemark.units import show
 
 WORTH_SAYING_S = 0.5
+WANTED_RATIO = 0.01
 WINDOWS_N = 500
 
 
@@ -133,9 +134,9 @@ def _line(channel: Channel) -> tuple[str, ...]:
 def _notes(channels: tuple[Channel, ...]) -> list[str]:
     notes: list[str] = []
     for channel in channels:
-        shortest_s = UPDATES_MIN_N * (channel.update_period_s or 0.0)
-        if shortest_s >= WORTH_SAYING_S:
-            notes.append(f"A window shorter than {show(shortest_s, 's')} is too short for {channel.name}.")
+        shortest_s = shortest_window_s(channel, WANTED_RATIO)
+        if shortest_s >= WORTH_SAYING_S and channel.model_factor == 1:
+            notes.append(f"A window shorter than {show(shortest_s, 's')} gives more than 1 % error on {channel.name}.")
     for code in dict.fromkeys(code for channel in channels for code in channel.reasons):
         reason = REASONS.get(code)
         if reason is not None:

@@ -43,6 +43,11 @@ def unwrapped(channel: Channel, before: Edge, after: Edge) -> float | None:
     return moved if moved * channel.count_j <= channel.power_max_w * longest_s else None
 
 
+def shortest_window_s(channel: Channel, relative_error: float) -> float:
+    """How long a window must be for the update period to cost at most ``relative_error``: u / L at steady power."""
+    return (channel.update_period_s or 0.0) / relative_error
+
+
 def may_have_wrapped_more(channel: Channel, before: Edge, after: Edge, moved: float) -> bool:
     """Whether the time between two readings leaves room for one more wrap than was taken for granted."""
     if channel.wrap_n is None:
