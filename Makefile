@@ -29,8 +29,10 @@ format: $(VENV)/.check  ## Rewrite files in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.run  ## What the program itself costs, each beside its baseline
+bench: $(VENV)/.test  ## What the program itself costs and how far off it is (add PEERS=--peers for other tools)
 	@for program in benchmarks/*.py; do $(BIN)/python $$program || exit 1; done
+	$(BIN)/python benchmarks/overhead/run.py $(PEERS)
+	$(BIN)/python benchmarks/accuracy/run.py --windows 0.1,1,4 $(PEERS)
 
 clean:  ## Remove what was built; results stay
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -100,14 +100,19 @@ def test_a_forked_child_measures_too() -> None:
 QUIET = """
 import os, sys, threading, time
 import joulemark
+def woken():
+    return next(line.split()[1] for line in open('/proc/self/status') if line.startswith('voluntary_ctxt'))
 before = len(os.listdir('/proc/self/task'))
 with joulemark.measure() as m:
-    time.sleep(0.3)
+    woken_before, until = woken(), time.monotonic() + 0.3
+    while time.monotonic() < until:
+        pass
+    woken_after = woken()
     inside = len(os.listdir('/proc/self/task'))
-    switches = [line for line in open('/proc/self/status') if 'ctxt' in line]
     children = open('/proc/self/task/%d/children' % os.getpid()).read()
 assert (before, inside) == (1, 1), (before, inside)
 assert children == '', children
+assert woken_after == woken_before, (woken_before, woken_after)
 assert not any(name in sys.modules for name in ('socket', 'http', 'urllib.request', 'torch', 'importlib.metadata'))
 assert threading.active_count() == 1
 print(m.measurement.channels[0].name)
