@@ -259,11 +259,11 @@ enum result nvmlDeviceGetUUID(struct board *board, char *out, unsigned length) {
     return copy(out, length, board->uuid);
 }
 
-/* Bus numbers go down as indices go up, so that a reader who assumes an order is found out. */
+/* As in the real library, indices follow the bus. */
 enum result nvmlDeviceGetPciInfo_v3(struct board *board, struct pci *pci) {
     CHECKED(board);
     memset(pci, 0, sizeof *pci);
-    pci->bus = 0x80u - (unsigned)(board - boards);
+    pci->bus = 0x10u + (unsigned)(board - boards);
     snprintf(pci->bus_id, sizeof pci->bus_id, "00000000:%02X:00.0", pci->bus);
     snprintf(pci->bus_id_legacy, sizeof pci->bus_id_legacy, "0000:%02X:00.0", pci->bus & 0xff);
     return SUCCESS;

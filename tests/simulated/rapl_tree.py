@@ -36,6 +36,7 @@ class Zone:
     name: str
     steps: Steps
     range_uj: int | None = RANGE_UJ  # None: no file says the range, and the counter never wraps
+    power_limit_w: float | None = None  # None: no file says a limit
     start_j: float = 0.0  # the count at the origin
     update_period_s: float = 1e-3
     readable: bool = True  # False: mode 0400 of another user; read it under :func:`without_override`
@@ -131,6 +132,10 @@ def _write_zones(sysfs: Path, zones: Sequence[Zone], counters: Path) -> None:
         (folder / "enabled").write_text("1\n")
         if zone.range_uj is not None:
             (folder / "max_energy_range_uj").write_text(f"{zone.range_uj}\n")
+        if zone.power_limit_w is not None:
+            (folder / "constraint_0_name").write_text("long_term\n")
+            for file in ("constraint_0_power_limit_uw", "constraint_0_max_power_uw"):
+                (folder / file).write_text(f"{round(zone.power_limit_w * 1e6)}\n")
         (folder / "energy_uj").symlink_to(counters / zone.folder)
         control = powercap / zone.folder.partition(":")[0]
         control.mkdir(exist_ok=True)
