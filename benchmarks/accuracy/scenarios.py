@@ -36,7 +36,10 @@ class Scenario:
         return EVENT_LEAD_S + window_s / 2 if self.event else None
 
 
-ONE_SOCKET = (Zone("intel-rapl:0", "package-0", steady(PACKAGE_W)), Zone("intel-rapl:0:0", "core", steady(10.0)))
+ONE_SOCKET = (
+    Zone("intel-rapl:0", "package-0", steady(PACKAGE_W), power_limit_w=125.0),
+    Zone("intel-rapl:0:0", "core", steady(10.0)),
+)
 
 TWO_SOCKETS = (
     Zone("intel-rapl:0", "package-0", steady(60.0)),
@@ -68,7 +71,8 @@ def _wrap(event_s: float) -> Sequence[Zone]:
 
 
 def _rapl_reset(event_s: float) -> Sequence[Zone]:
-    return (replace(ONE_SOCKET[0], start_j=1000.0, reset_every_s=event_s),)
+    # From near the end of its range, so that the step back looks like a wrap after a window that drew some kilowatts.
+    return (replace(ONE_SOCKET[0], start_j=RANGE_UJ / 1e6 - 30_000, reset_every_s=event_s),)
 
 
 def _denied(_: float) -> Sequence[Zone]:
