@@ -109,6 +109,7 @@ class ErrorBudget:
 
     resolution_j: float = 0.0  # one count at each edge
     update_j: float = 0.0  # update period times power at each edge
+    edge_j: float = 0.0  # time that reading took around the window, times power
     gap_j: float = 0.0  # between samples of a gauge
     accuracy_j: float = 0.0  # the vendor's tolerance
     model_factor: float = 1.0
@@ -116,7 +117,7 @@ class ErrorBudget:
     @property
     def half_width_j(self) -> float:
         """The additive terms, combined as independent."""
-        return math.hypot(self.resolution_j, self.update_j, self.gap_j, self.accuracy_j)
+        return math.hypot(self.resolution_j, self.update_j, self.edge_j, self.gap_j, self.accuracy_j)
 
 
 @dataclass(frozen=True, slots=True)

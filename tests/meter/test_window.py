@@ -198,3 +198,19 @@ def test_the_shortest_window_keeps_its_promise(relative_error: float) -> None:
     assert energy.energy_j is not None
     assert energy.uncertainty_j is not None
     assert energy.uncertainty_j / energy.energy_j == pytest.approx(relative_error, rel=0.01)
+
+
+def test_a_read_that_is_delayed_after_the_window_is_in_the_interval() -> None:
+    clock = VirtualClock()
+    true = known_energy_channel(clock, STEADY)
+    reads = iter((0.0, 0.005))
+
+    def read() -> float:
+        clock.sleep(next(reads))  # the process was not running when its turn came
+        return true.read()
+
+    clock.sleep(1.0)
+    energy = window(replace(true, read=read), clock, 0.1)
+    assert energy.energy_j == pytest.approx(35.0 * 0.105)
+    assert energy.low_j is not None
+    assert energy.low_j <= 35.0 * 0.1

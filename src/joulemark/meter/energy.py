@@ -56,11 +56,13 @@ def may_have_wrapped_more(channel: Channel, before: Edge, after: Edge, moved: fl
 
 
 def counter_energy(
-    channel: Channel, begin: Edge, end: Edge, counts: float | None, ambiguous: bool = False
+    channel: Channel, begin: Edge, end: Edge, counts: float | None, ambiguous: bool = False, edges_s: float = 0.0
 ) -> ChannelEnergy:
     """The energy of a counter that moved by ``counts`` between ``begin`` and ``end``.
 
-    With ``ambiguous`` it may have wrapped more often: then it is only bounded by the most that it can draw.
+    ``edges_s`` is the time that reading took around the window: a busy machine can delay it by milliseconds, whose
+    energy is counted though it is not the window's. With ``ambiguous`` the counter may have wrapped more often: then
+    its energy is only bounded by the most that it can draw.
     """
     if counts is None:
         return _unknown(channel, begin.reason or end.reason or "counter-went-back")
@@ -73,6 +75,7 @@ def counter_energy(
     budget = ErrorBudget(
         resolution_j=channel.resolution_j,
         update_j=update_period_s * power_w,
+        edge_j=edges_s * power_w,
         accuracy_j=channel.accuracy_ratio * energy_j,
         model_factor=channel.model_factor,
     )

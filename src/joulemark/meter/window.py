@@ -58,6 +58,7 @@ class Window:
         "_last",
         "_meter",
         "_next_ns",
+        "_opened_ns",
         "_sample",
         "_started_at",
         "began_ns",
@@ -70,6 +71,7 @@ class Window:
         self._sample = sample
         self._started_at = time.time()
         _synchronise_devices()
+        self._opened_ns = clock()
         self._begin = self._last = [_read(channel, clock) for channel in meter.counters]
         self._counts: list[float | None] = [0] * len(meter.counters)
         self._ambiguous: set[int] = set()
@@ -95,10 +97,11 @@ class Window:
         counters = self._meter.counters
         ends: list[Edge] = [_read(channel, self._clock) for channel in reversed(counters)]
         ends.reverse()
+        edges_s = ((self._clock() - self._opened_ns) - (ended_ns - self.began_ns)) / 1e9
         self._cpu_ns += time.thread_time_ns() - cpu_ns
         self._advance(ends)
         energies = {
-            channel.name: counter_energy(channel, begin, end, counts, index in self._ambiguous)
+            channel.name: counter_energy(channel, begin, end, counts, index in self._ambiguous, edges_s)
             for index, (channel, begin, end, counts) in enumerate(
                 zip(counters, self._begin, ends, self._counts, strict=True)
             )
