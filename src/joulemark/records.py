@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 
 SCHEMA_VERSION = 1
@@ -163,8 +163,13 @@ class Settings:
     new_tokens_max_n: int | None = None
     steps_n: int | None = None  # diffusion steps
     image_px: int | None = None
+    input_tokens_max_n: int | None = None  # longer inputs are cut off here, if the model's own limit is not lower
+    beams_n: int = 1  # 1: greedy; more: beam search
+    batch_n: int = 1  # samples asked at once
+    weights: str = "trained"  # or "random": the true-size architecture alone, for which nothing is downloaded
     dtype: str = "float32"
     device: str = "auto"  # "auto": the first CUDA device, else the processor
+    attention: str | None = None  # "eager", "sdpa" or "flash_attention_2"; None: the library's choice for the model
     threads_n: int | None = None
 
 
@@ -177,13 +182,17 @@ class Cell:
     dataset: str
     purpose: Purpose = Purpose.TASK_SPECIFIC
     model_revision: str | None = None
+    dataset_revision: str | None = None
+    dataset_config: str | None = None
     split: str | None = None
+    columns: Mapping[str, str] | None = None  # the task's column → the dataset's, where their names differ
+    sample: str = "first"  # which rows: "first", or "random:SEED"
     settings: Settings = field(default_factory=Settings)
 
     @property
     def cell_id(self) -> str:
         """A short hash of everything that makes this cell this cell."""
-        return digest(asdict(self))[:16]
+        return digest(_chosen(self))[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +220,7 @@ class Study:
     @property
     def study_id(self) -> str:
         """A short hash of cells and protocol, without the number of repeats."""
-        protocol = {key: value for key, value in asdict(self.protocol).items() if key != "repeats_n"}
+        protocol = {key: value for key, value in _chosen(self.protocol).items() if key != "repeats_n"}
         return digest({"cells": [cell.cell_id for cell in self.cells], "protocol": protocol})[:16]
 
     def run_id(self, cell: Cell, repeat_i: int) -> str:
@@ -229,6 +238,8 @@ class ModelFacts:
     dtype: str
     device: str
     weights_sha256: str | None = None
+    attention: str | None = None  # the implementation that was used, where the model has attention
+    revision: str | None = None  # the commit of a model of the hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +250,7 @@ class Quality:
     value: float | None
     scored_n: int = 0
     reason: str | None = None  # why ``value`` is not known
+    others: Mapping[str, float] = field(default_factory=dict)  # further metrics of the same answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +322,21 @@ class Run:
     per_query: str | None = None  # how the energy of single queries is known: "counter", "regression", or not at all
     reasons: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
+
+
+def _chosen(record: Cell | Protocol) -> dict[str, object]:
+    """The fields that differ from their defaults, so that a field added later leaves the old names as they are."""
+
+    def chosen(part: Cell | Protocol | Settings) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for one in fields(part):
+            value = getattr(part, one.name)
+            default = one.default_factory() if one.default_factory is not MISSING else one.default
+            if value != default:
+                found[one.name] = chosen(value) if isinstance(value, Settings) else value
+        return found
+
+    return chosen(record)
 
 
 def digest(value: object) -> str:

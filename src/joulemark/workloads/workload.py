@@ -6,8 +6,8 @@ group ``joulemark.workloads``; a task (group ``joulemark.tasks``) says which of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from joulemark.records import MendableError, ModelFacts, Quality
 
@@ -18,11 +18,15 @@ class WorkloadError(MendableError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said to one sample. ``value`` is a label, a text, boxes, an image: whatever its task scores."""
+    """What a model said to one sample. ``value`` is a label, a text, boxes, an image: whatever its task scores.
+
+    ``phases_s`` says how long the parts of the query took, if it has parts: "prefill" and "decode", or "denoise".
+    """
 
     value: object
     input_tokens_n: int | None = None
     output_tokens_n: int | None = None
+    phases_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ class Score:
 class Workload:
     """A loaded model with its samples in memory.
 
-    ``infer(i)`` answers sample ``i`` (0 ≤ i < ``samples_n``) and touches neither network nor disk. ``score`` takes the
+    ``infer(i)`` answers sample ``i`` (0 ≤ i < ``samples_n``) and touches neither network nor disk. ``infer_batch``
+    answers several samples, in their order, in one call. ``score`` takes the
     answers to samples 0, 1, …, in that order; index ``q`` is the answer to sample ``q % samples_n``.
     ``show`` turns an answer's value into the text kept with the run.
     """
@@ -48,3 +53,4 @@ class Workload:
     show: Callable[[Answer], str]
     model: ModelFacts
     samples_sha256: str
+    infer_batch: Callable[[Sequence[int]], Sequence[Answer]] | None = None  # several at once, where the model can
