@@ -171,6 +171,7 @@ class Settings:
     device: str = "auto"  # "auto": the first CUDA device, else the processor
     attention: str | None = None  # "eager", "sdpa" or "flash_attention_2"; None: the library's choice for the model
     threads_n: int | None = None
+    trust: tuple[str, ...] = ()  # what the user allows by name: "pickled-weights", "remote-code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,7 @@ class Protocol:
 
     queries_n: int = 1000
     repeats_n: int = 10
+    order: str = "shuffled"  # the cells of a block; "listed": as the study lists them, which hides drift
     seed: int = 0
     warmup_n: int = 10  # queries before the window, at least
     idle_s: float = 10.0  # length of each idle window, with the model loaded
@@ -265,6 +267,17 @@ class Inference:
     score: float | None
     energy_j: float | None = None  # of this query alone, inside the device boundary, where that can be said
     uncertainty_j: float | None = None
+    phases_s: Mapping[str, float] = field(default_factory=dict)  # how long its parts took: "prefill", "decode", …
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of all queries of a run: "prefill", "decode", "denoise"; energy inside the device boundary, if known."""
+
+    name: str
+    duration_s: float
+    energy_j: float | None = None
+    uncertainty_j: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,8 +332,11 @@ class Run:
     samples_n: int | None = None  # distinct samples among the queries
     input_tokens_n: int | None = None
     output_tokens_n: int | None = None
+    phases: tuple[Phase, ...] = ()
     per_query: str | None = None  # how the energy of single queries is known: "counter", "regression", or not at all
     reasons: tuple[str, ...] = ()
+    source: str | None = None  # the file of another tool that this run was imported from
+    carbon_logged_g: float | None = None  # what that tool made of it
     schema_version: int = SCHEMA_VERSION
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,7 @@ RUNS_FILE = "runs.jsonl"
 MACHINES_FOLDER = "machines"
 INFERENCES_FOLDER = "inferences"
 LOCK_FILE = ".lock"
+UNFINISHED_S, UNFINISHED_TRIES_N = 0.02, 5
 
 _Record = TypeVar("_Record")
 
@@ -103,26 +105,32 @@ def read_runs(folder: Path) -> tuple[Run, ...]:
     latest: dict[tuple[str, str], Run] = {}
     decoder = msgspec.json.Decoder(Run)
     with _plain_errors(folder):
-        if not file.exists():
-            return ()
-        with file.open("rb") as lines:
-            for line_n, line in enumerate(lines, start=1):
-                if not line.endswith(b"\n"):
-                    raise StoreError(
-                        f"{file} line {line_n} is cut short. The same joulemark run command puts it aside and "
-                        "measures that repetition again; all other runs are kept"
-                    )
-                try:
-                    run = decoder.decode(line)
-                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                    raise StoreError(
-                        f"{file} line {line_n} is not a run ({error}). Move that line elsewhere; the others are kept"
-                    ) from error
-                if run.schema_version > SCHEMA_VERSION:
-                    raise StoreError(f"{file} line {line_n} was written by a newer joulemark: upgrade to read it")
-                latest.pop((run.run_id, run.machine_id), None)
-                latest[run.run_id, run.machine_id] = run
+        for line_n, line in enumerate(_whole_lines(file), start=1):
+            try:
+                run = decoder.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise StoreError(
+                    f"{file} line {line_n} is not a run ({error}). Move that line elsewhere; the others are kept"
+                ) from error
+            if run.schema_version > SCHEMA_VERSION:
+                raise StoreError(f"{file} line {line_n} was written by a newer joulemark: upgrade to read it")
+            latest.pop((run.run_id, run.machine_id), None)
+            latest[run.run_id, run.machine_id] = run
     return tuple(latest.values())
+
+
+def _whole_lines(file: Path) -> list[bytes]:
+    """The lines of a file that may be growing: a last line without an end is given a moment to be finished."""
+    lines: list[bytes] = []
+    for _ in range(UNFINISHED_TRIES_N):
+        lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+        if not lines or lines[-1].endswith(b"\n"):
+            return lines
+        time.sleep(UNFINISHED_S)
+    raise StoreError(
+        f"{file} line {len(lines)} is cut short. The same joulemark run command puts it aside and "
+        "measures that repetition again; all other runs are kept"
+    )
 
 
 def read_inferences(folder: Path, run_id: str) -> tuple[Inference, ...]:
@@ -137,7 +145,7 @@ def read_inferences(folder: Path, run_id: str) -> tuple[Inference, ...]:
         rows = pq.read_table(file).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{file} cannot be read: {error}") from error
-    return tuple(Inference(**row) for row in rows)
+    return tuple(Inference(**{**row, "phases_s": dict(row.get("phases_s") or ())}) for row in rows)
 
 
 def _claim(folder: Path, study: Study) -> None:
@@ -161,7 +169,7 @@ def _difference(there: Study, here: Study) -> str:
     """What tells two studies apart, in a few words."""
     if there.name != here.name:
         return f"'{there.name}', not '{here.name}'"
-    for key in ("queries_n", "seed", "warmup_n", "idle_s"):
+    for key in ("queries_n", "order", "seed", "warmup_n", "idle_s"):
         before, now = getattr(there.protocol, key), getattr(here.protocol, key)
         if before != now:
             return f"{key} was {before} and is now {now}"
@@ -219,9 +227,11 @@ def _write_inferences(file: Path, inferences: Sequence[Inference]) -> None:
             ("score", pa.float64()),
             ("energy_j", pa.float64()),
             ("uncertainty_j", pa.float64()),
+            ("phases_s", pa.map_(pa.string(), pa.float64())),
         ]
     )
     columns = {name: [getattr(row, name) for row in inferences] for name in schema.names}
+    columns["phases_s"] = [tuple(phases_s.items()) for phases_s in columns["phases_s"]]
     buffer = pa.BufferOutputStream()
     pq.write_table(pa.table(columns, schema=schema), buffer, compression="zstd")
     file.parent.mkdir(exist_ok=True)

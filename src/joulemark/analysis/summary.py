@@ -35,6 +35,9 @@ class Row:
     quality: float | None
     quality_metric: str | None
     quality_reason: str | None
+    quality_others: Mapping[str, float]  # further metrics of the same answers
+    weights: str | None  # "random": energy and time are the architecture's, and there is no quality
+    phases_per_query_s: Mapping[str, float]  # how long the parts of a query take: "prefill", "decode", …
     carbon_per_1000_g: float | None
     missing: tuple[str, ...]
     unused: tuple[str, ...]  # channels that were metered, but belong to devices that are not ours
@@ -73,7 +76,7 @@ def comparisons(study: Study, runs: Sequence[Run], boundary: BoundaryName) -> tu
         for specific in study.cells:
             if prompted.purpose is not Purpose.MULTI_PURPOSE or specific.purpose is not Purpose.TASK_SPECIFIC:
                 continue
-            if (prompted.task, prompted.dataset) == (specific.task, specific.dataset):
+            if _source(prompted) == _source(specific):
                 pair = _comparison(
                     prompted,
                     specific,
@@ -84,6 +87,11 @@ def comparisons(study: Study, runs: Sequence[Run], boundary: BoundaryName) -> tu
                 if pair is not None:
                     found.append(pair)
     return tuple(found)
+
+
+def _source(cell: Cell) -> tuple[str | None, ...]:
+    """What a cell's samples come from."""
+    return (cell.task, cell.dataset, cell.dataset_revision, cell.dataset_config, cell.split, cell.sample)
 
 
 def run_total(run: Run, boundary: BoundaryName) -> Total | None:
@@ -128,12 +136,23 @@ def _row(cell: Cell, runs: Sequence[Run], boundary: BoundaryName, grid: Grid | N
         quality=statistics.fmean(known) if known else None,
         quality_metric=qualities[0].metric if qualities else None,
         quality_reason=next((quality.reason for quality in qualities if quality.reason), None),
+        quality_others=_means([quality.others for quality in qualities]),
+        weights=model.weights if model else None,
+        phases_per_query_s=_means(
+            [{phase.name: phase.duration_s / run.queries_n for phase in run.phases} for run in measured]
+        ),
         carbon_per_1000_g=carbon_g(energy.value, grid) if energy and grid else None,
         missing=tuple(dict.fromkeys(name for found in totals for name in found.missing)),
         unused=_unused(measured),
         reasons=_reasons(measured),
         failure=f"{failed[0].failure.kind}: {failed[0].failure.message}" if failed and failed[0].failure else None,
     )
+
+
+def _means(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of every name over the mappings that have it."""
+    names = dict.fromkeys(name for one in each for name in one)
+    return {name: statistics.fmean(one[name] for one in each if name in one) for name in names}
 
 
 def _energy(totals: Sequence[Total], queries_n: Sequence[int]) -> Interval | None:

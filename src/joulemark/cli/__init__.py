@@ -37,6 +37,25 @@ SensorsOption = Annotated[
     typer.Option("--sensors", help="Sensors to open, separated by commas [default: all that measure this machine]."),
 ]
 
+StudyArgument = Annotated[str | None, typer.Argument(help="A study by name, or a TOML file.")]
+OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Cells whose task, model or dataset matches.")]
+TaskOption = Annotated[str | None, typer.Option("--task", help="A cell of your own: its task.")]
+ModelOption = Annotated[str | None, typer.Option("--model", help="Its model.")]
+DatasetOption = Annotated[str | None, typer.Option("--dataset", help="Its dataset.")]
+SplitOption = Annotated[str | None, typer.Option("--split", help="The split of its dataset.")]
+ColumnOption = Annotated[
+    list[str] | None, typer.Option("--column", help="text=review: the task's column and the dataset's.")
+]
+QueriesOption = Annotated[int | None, typer.Option("--queries", help="Queries per run.")]
+RepeatsOption = Annotated[int | None, typer.Option("--repeats", help="Repetitions per cell.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of the order.")]
+WeightsOption = Annotated[
+    str | None, typer.Option("--weights", help="random: the true-size architecture alone, nothing is downloaded.")
+]
+SettingOption = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting of all cells: batch_n=8, device=cpu, dtype=float16 …")
+]
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -86,55 +105,97 @@ def sensors_command(
 
 @app.command("plan")
 def plan_command(
-    study: Annotated[str, typer.Argument(help="A study by name, or a TOML file.")],
+    study: StudyArgument = None,
     json_out: JsonOption = False,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", help="Cells whose task, model or dataset matches.")
+    only: OnlyOption = None,
+    task: TaskOption = None,
+    model: ModelOption = None,
+    dataset: DatasetOption = None,
+    split: SplitOption = None,
+    column: ColumnOption = None,
+    queries: QueriesOption = None,
+    repeats: RepeatsOption = None,
+    seed: SeedOption = None,
+    weights: WeightsOption = None,
+    setting: SettingOption = None,
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Forecast from the runs of this folder [default: results/STUDY].")
     ] = None,
-    queries: Annotated[int | None, typer.Option("--queries", help="Queries per run.")] = None,
-    repeats: Annotated[int | None, typer.Option("--repeats", help="Repetitions per cell.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the order.")] = None,
 ) -> None:
-    """List the cells of a study and what is missing here to run them.
+    """List the cells of a study, what is missing here to run them, and how much time and energy they will take.
 
     \b
     Examples:
       joulemark plan quickstart
-      joulemark plan study.toml --only summarization
-      joulemark plan quickstart --json
+      joulemark plan paper --only summarization
+      joulemark plan paper-smoke --weights random --json
     """
     from joulemark.cli.plan import show_plan
+    from joulemark.cli.study import StudyOptions
 
-    show_plan(study, tuple(only or ()), queries, repeats, seed, json_out)
+    options = StudyOptions(
+        study,
+        task,
+        model,
+        dataset,
+        split,
+        tuple(column or ()),
+        queries,
+        repeats,
+        seed,
+        weights,
+        tuple(setting or ()),
+    )
+    show_plan(options, tuple(only or ()), results, json_out)
 
 
 @app.command("run")
 def run_command(
-    study: Annotated[str, typer.Argument(help="A study by name, or a TOML file.")],
+    study: StudyArgument = None,
     out: Annotated[Path | None, typer.Option("--out", help="Results folder [default: results/STUDY].")] = None,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", help="Cells whose task, model or dataset matches.")
-    ] = None,
-    queries: Annotated[int | None, typer.Option("--queries", help="Queries per run.")] = None,
-    repeats: Annotated[int | None, typer.Option("--repeats", help="Repetitions per cell.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the order.")] = None,
+    only: OnlyOption = None,
+    task: TaskOption = None,
+    model: ModelOption = None,
+    dataset: DatasetOption = None,
+    split: SplitOption = None,
+    column: ColumnOption = None,
+    queries: QueriesOption = None,
+    repeats: RepeatsOption = None,
+    seed: SeedOption = None,
+    weights: WeightsOption = None,
+    setting: SettingOption = None,
     json_out: JsonOption = False,
     sysfs: SysfsOption = None,
     sensors: SensorsOption = None,
 ) -> None:
-    """Measure a study. The same command continues where it was stopped, and does nothing when all is done.
+    """Measure a study, or a model of one's own. The same command continues where it was stopped.
 
-    Ctrl-C once stops after the current repetition.
+    MODEL is a folder, a name of the hub, or a Python function (module:function); DATASET a file, a folder of images,
+    or a name. Ctrl-C once stops after the current repetition.
 
     \b
     Examples:
       joulemark run quickstart --out results/quickstart
-      joulemark run quickstart --only text-classification --repeats 10
-      joulemark run study.toml --queries 20 --json
+      joulemark run --task text-classification --model ./my-model --dataset reviews.jsonl --column text=review
+      joulemark run paper-smoke --weights random --set dtype=bfloat16
     """
     from joulemark.cli.run import run_study
+    from joulemark.cli.study import StudyOptions
 
-    run_study(study, out, tuple(only or ()), queries, repeats, seed, _setup(sysfs, sensors), json_out)
+    options = StudyOptions(
+        study,
+        task,
+        model,
+        dataset,
+        split,
+        tuple(column or ()),
+        queries,
+        repeats,
+        seed,
+        weights,
+        tuple(setting or ()),
+    )
+    run_study(options, out, tuple(only or ()), _setup(sysfs, sensors), json_out)
 
 
 @app.command("report")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from joulemark.impact.carbon import Grid, find_grid
 from joulemark.reasons import REASONS
 from joulemark.records import BoundaryName, MendableError, Purpose, Study
 from joulemark.units import UNKNOWN, Unit, number, show, unit_for
+
+SENTENCES_MAX_N = 12  # comparisons that are told one by one
 
 
 def show_report(results: Path, boundary_name: str, grid_name: str | None, json_out: bool) -> None:
@@ -43,8 +46,22 @@ def show_report(results: Path, boundary_name: str, grid_name: str | None, json_o
     _print_heading(study, boundary, grid)
     _print_rows(table)
     _print_notes(table)
-    for pair in pairs:
-        print(f"\n{sentence(pair)}")
+    for line in [sentence(pair) for pair in pairs] if len(pairs) <= SENTENCES_MAX_N else _by_task(pairs):
+        print(f"\n{line}")
+
+
+def _by_task(pairs: Sequence[Comparison]) -> list[str]:
+    """One sentence a task where single pairs would fill pages; --json has them all."""
+    lines = []
+    for task in dict.fromkeys(pair.task for pair in pairs):
+        ratios = [pair.energy_ratio.value for pair in pairs if pair.task == task]
+        mean = statistics.geometric_mean(ratios)
+        lines.append(
+            f"{printable(task)}: a prompted generative model needed {number(mean)} times the energy of a fine-tuned one "
+            f"on the same samples (geometric mean of {len(ratios)} pairs, {number(min(ratios))} to "
+            f"{number(max(ratios))}; --json has every pair with its interval)."
+        )
+    return lines
 
 
 def sentence(pair: Comparison) -> str:

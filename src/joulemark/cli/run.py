@@ -13,7 +13,7 @@ from types import FrameType
 
 from joulemark import store
 from joulemark.analysis.summary import PER_N, run_total
-from joulemark.cli.plan import study_with_options
+from joulemark.cli.study import StudyOptions, chosen_study
 from joulemark.cli.table import print_json, printable
 from joulemark.meter.window import Meter
 from joulemark.protocol.execute import execute, prepare_cells
@@ -28,18 +28,9 @@ SPARKS = "▁▂▃▄▅▆▇█"
 SPARKS_N = 24
 
 
-def run_study(
-    name: str,
-    out: Path | None,
-    only: tuple[str, ...],
-    queries: int | None,
-    repeats: int | None,
-    seed: int | None,
-    setup: Setup,
-    json_out: bool,
-) -> None:
+def run_study(options: StudyOptions, out: Path | None, only: tuple[str, ...], setup: Setup, json_out: bool) -> None:
     """Measure what is not yet measured of a study. Exits with 1 if a repetition failed, 130 if it was stopped."""
-    study = study_with_options(name, queries, repeats, seed)
+    study = chosen_study(options)
     cells = select(study, only)
     folder = out or Path("results") / study.name
     say = _Lines(quiet=json_out)

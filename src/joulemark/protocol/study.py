@@ -13,15 +13,17 @@
 
     [[cells]]
     task = "text-classification"
-    model = "./my-model"
+    model = "./my-model"        # or a list: every model with every dataset is a cell
     dataset = "reviews.jsonl"
 """
 
 from __future__ import annotations
 
 import difflib
+import itertools
+import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from importlib.resources import files
@@ -31,7 +33,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from joulemark.records import Cell, MendableError, Protocol, Settings, Study
-from joulemark.workloads import task_ids
+from joulemark.workloads import paper_models, task_ids
+
+CATALOGUE = "catalogue:"  # before a task, or "multi-purpose", where a model's name would stand
+ORDERS = ("shuffled", "listed")
+WEIGHTS = ("trained", "random")
+TRUST = ("pickled-weights", "remote-code")
 
 _TOP_KEYS = ("name", "description", "grid", "protocol", "settings", "cells")
 _Record = TypeVar("_Record")
@@ -73,18 +80,39 @@ def parse_study(text: str, where: str) -> Study:
     entries = content.get("cells", [])
     if not isinstance(entries, list) or not entries:
         raise StudyError(f"{where}: no [[cells]]: a study needs at least one, with task, model and dataset")
-    cells = tuple(_cell(entry, shared, f"{where} cell {number}") for number, entry in enumerate(entries, start=1))
+    cells: list[Cell] = []
     seen: set[str] = set()
-    for number, cell in enumerate(cells, start=1):
-        if cell.cell_id in seen:
-            raise StudyError(f"{where} cell {number} is there twice: {cell.task}, {cell.model}, {cell.dataset}")
-        seen.add(cell.cell_id)
+    for number, entry in enumerate(entries, start=1):
+        for one in _each(entry):
+            cell = _cell(one, shared, f"{where} cell {number}")
+            if cell.cell_id in seen:
+                raise StudyError(f"{where} cell {number} is there twice: {cell.task}, {cell.model}, {cell.dataset}")
+            seen.add(cell.cell_id)
+            cells.append(cell)
     protocol = content.get("protocol", {})
     _known_keys(protocol, _names(Protocol), f"{where} [protocol]")
     plain: dict[str, Any] = {key: content[key] for key in ("name", "description", "grid") if key in content}
     plain.setdefault("name", Path(where).stem)
     study = _convert({**plain, "cells": [], "protocol": protocol}, Study, where)
-    return replace(study, cells=cells, protocol=checked_protocol(study.protocol, where))
+    return replace(study, cells=tuple(cells), protocol=checked_protocol(study.protocol, where))
+
+
+def with_settings(study: Study, changes: Mapping[str, Any], where: str) -> Study:
+    """The study with the same changes to the settings of all of its cells. Raises :class:`StudyError`."""
+    _known_keys(changes, _names(Settings), where)
+    cells = tuple(
+        replace(cell, settings=_settings({**msgspec.to_builtins(cell.settings), **changes}, where))
+        for cell in study.cells
+    )
+    return replace(study, cells=cells)
+
+
+def single_cell_study(entry: Mapping[str, Any]) -> Study:
+    """A study of one cell, given by the keys that a [[cells]] table has. Raises :class:`StudyError`."""
+    where = "the command line"
+    cell = _cell({key: value for key, value in entry.items() if value}, {}, where)
+    words = [re.sub(r"[^\w.-]+", "-", word).strip("-.") for word in (cell.task, cell.model, cell.dataset)]
+    return Study(name="-".join(word for word in words if word)[:100], cells=(cell,))
 
 
 def checked_protocol(protocol: Protocol, where: str) -> Protocol:
@@ -92,6 +120,8 @@ def checked_protocol(protocol: Protocol, where: str) -> Protocol:
     for key, least in (("queries_n", 1), ("repeats_n", 1), ("warmup_n", 0), ("idle_s", 0)):
         if not getattr(protocol, key) >= least:
             raise StudyError(f"{where}: {key} = {getattr(protocol, key)} must be at least {least}")
+    if protocol.order not in ORDERS:
+        raise StudyError(f"{where}: order = '{protocol.order}' must be one of {', '.join(ORDERS)}")
     return protocol
 
 
@@ -114,6 +144,28 @@ def _matches(cell: Cell, pattern: str) -> bool:
     return any(fnmatchcase(word, pattern) for word in words)
 
 
+def _each(entry: Any) -> Iterator[Any]:
+    """The entry itself, or one for every pair of its models and its datasets."""
+    if not isinstance(entry, dict):
+        yield entry
+        return
+    models, datasets = (
+        entry[key] if isinstance(entry.get(key), list) else [entry.get(key)] for key in ("model", "dataset")
+    )
+    for model, dataset in itertools.product(_expanded(models), datasets):
+        pair = {key: value for key, value in (("model", model), ("dataset", dataset)) if value is not None}
+        yield {**{key: value for key, value in entry.items() if key not in ("model", "dataset")}, **pair}
+
+
+def _expanded(models: list[Any]) -> Iterator[Any]:
+    """The names themselves; "catalogue:TASK" becomes the models that the paper used for the task."""
+    for model in models:
+        if isinstance(model, str) and model.startswith(CATALOGUE):
+            yield from paper_models(model.removeprefix(CATALOGUE))
+        else:
+            yield model
+
+
 def _cell(entry: Any, shared: Mapping[str, Any], where: str) -> Cell:
     if not isinstance(entry, dict):
         raise StudyError(f"{where}: must be a [[cells]] table")
@@ -123,10 +175,24 @@ def _cell(entry: Any, shared: Mapping[str, Any], where: str) -> Cell:
     for key in ("task", "model", "dataset"):
         if key not in entry:
             raise StudyError(f"{where}: '{key}' is missing")
-    cell = _convert({**entry, "settings": {**shared, **own}}, Cell, where)
+    cell = replace(_convert({**entry, "settings": {}}, Cell, where), settings=_settings({**shared, **own}, where))
     if cell.task not in task_ids():
         raise StudyError(f"{where}: unknown task '{cell.task}'{_nearest(cell.task, task_ids())}")
     return cell
+
+
+def _settings(values: Mapping[str, Any], where: str) -> Settings:
+    settings = _convert(values, Settings, where)
+    for key, known in (("weights", WEIGHTS), ("trust", TRUST)):
+        given = getattr(settings, key)
+        for word in given if isinstance(given, tuple) else (given,):
+            if word not in known:
+                raise StudyError(f"{where}: {key} = '{word}'{_nearest(word, known)}")
+    for key in ("batch_n", "beams_n", "threads_n", "input_tokens_max_n", "steps_n", "image_px", "new_tokens_max_n"):
+        count_n = getattr(settings, key)
+        if count_n is not None and count_n < 1:
+            raise StudyError(f"{where}: {key} = {count_n} must be at least 1")
+    return settings
 
 
 def _names(kind: type) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -28,7 +28,7 @@ from joulemark.boundary import idle_power_w
 from joulemark.meter import Meter, open_meter
 from joulemark.meter.per_query import Lap, lap_s, per_query
 from joulemark.protocol.order import Job
-from joulemark.records import Failure, Inference, Measurement, Protocol, Quality, Run, Settings
+from joulemark.records import Failure, Inference, Measurement, Phase, Protocol, Quality, Run, Settings
 from joulemark.sensors import Setup
 from joulemark.sensors.conditions import conditions, disturbances
 from joulemark.workloads import open_workload
@@ -145,10 +145,12 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
             progress[0] = PHASES.index("idle")
             idle_before = _idle(meter, protocol.idle_s)
             progress[0] = PHASES.index("warm up")
-            warmup_n = _warm_up(workload, protocol.warmup_n)
+            batch_n = assignment.job.cell.settings.batch_n
+            ask = _ask(workload, batch_n)
+            warmup_n = _warm_up(ask, protocol.warmup_n, batch_n)
             progress[0] = PHASES.index("query")
             before = conditions(setup)
-            queried = _query(meter, workload, protocol.queries_n, progress)
+            queried = _query(meter, ask, protocol.queries_n, batch_n, progress)
             disturbed = disturbances(before, conditions(setup), queried.measurement.harness_cpu_s)
             answers, durations_s = queried.answers, queried.durations_s
             progress[0] = PHASES.index("idle")
@@ -169,6 +171,7 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
                 samples_n=min(workload.samples_n, protocol.queries_n),
                 input_tokens_n=_sum(answer.input_tokens_n for answer in answers),
                 output_tokens_n=_sum(answer.output_tokens_n for answer in answers),
+                phases=_phases(answers, batch_n),
                 per_query=single.method,
                 reasons=_reasons(workload, durations_s, idle_before, idle_after) + disturbed,
             )
@@ -182,6 +185,7 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
                     score=scores[index],
                     energy_j=single.energies_j[index],
                     uncertainty_j=single.uncertainties_j[index],
+                    phases_s=answer.phases_s,
                 )
                 for index, answer in enumerate(answers)
             )
@@ -197,19 +201,40 @@ def _idle(meter: Meter, idle_s: float) -> Measurement | None:
     return window.end()
 
 
-def _warm_up(workload: Workload, warmup_n: int) -> int:
-    """Query until the time per query has stopped falling, at least ``warmup_n`` times; how often it took."""
+Ask = Callable[[int, int], Sequence[Answer]]
+
+
+def _ask(workload: Workload, batch_n: int) -> Ask:
+    """A function that answers the queries from its first argument up to, but not including, its second, at once."""
+    infer, infer_batch, samples_n = workload.infer, workload.infer_batch, workload.samples_n
+    if batch_n == 1:
+        return lambda first_i, _: (infer(first_i % samples_n),)
+    if infer_batch is None:
+        raise WorkloadError(f"{workload.model.architecture} answers one sample at a time; leave batch_n out")
+
+    def ask(first_i: int, end_i: int) -> Sequence[Answer]:
+        answers = infer_batch([index % samples_n for index in range(first_i, end_i)])
+        if len(answers) != end_i - first_i:
+            raise WorkloadError(f"{len(answers)} answers came back for {end_i - first_i} samples")
+        return answers
+
+    return ask
+
+
+def _warm_up(ask: Ask, warmup_n: int, batch_n: int) -> int:
+    """Query until the time per call has stopped falling, at least ``warmup_n`` times; how many queries it took."""
     durations_s: list[float] = []
     part_n = max(3, warmup_n // 2)
     while len(durations_s) < warmup_n * WARMUP_LIMIT:
+        first_i = len(durations_s) * batch_n
         before_s = time.perf_counter()
-        workload.infer(len(durations_s) % workload.samples_n)
+        ask(first_i, first_i + batch_n)
         durations_s.append(time.perf_counter() - before_s)
         if len(durations_s) >= max(warmup_n, 2 * part_n):
             latest_s = statistics.median(durations_s[-part_n:])
             if latest_s >= SETTLED_RATIO * statistics.median(durations_s[-2 * part_n : -part_n]):
                 break
-    return len(durations_s)
+    return len(durations_s) * batch_n
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +247,13 @@ class _Queried:
     laps: tuple[Lap, ...]
 
 
-def _query(meter: Meter, workload: Workload, queries_n: int, progress: Progress) -> _Queried:
-    """The heart: ``queries_n`` queries inside one window.
+def _query(meter: Meter, ask: Ask, queries_n: int, batch_n: int, progress: Progress) -> _Queried:
+    """The heart: ``queries_n`` queries inside one window, ``batch_n`` at once.
 
-    Nothing else happens on the way, but that counters which resolve it are read from lap to lap.
+    Nothing else happens on the way, but that counters which resolve it are read from lap to lap. A query of a batch
+    takes as long as its batch.
     """
-    infer, samples_n, clock = workload.infer, workload.samples_n, time.perf_counter
+    clock = time.perf_counter
     answers: list[Answer] = [Answer(None)] * queries_n
     durations_s = array("d", bytes(8 * queries_n))
     laps: list[Lap] = []
@@ -238,22 +264,34 @@ def _query(meter: Meter, workload: Workload, queries_n: int, progress: Progress)
     refresh, lap = window.refresh, meter.begin() if lap_length_s else None
     before_s = clock()
     lap_due_s = before_s + (lap_length_s or math.inf)
-    for index in range(queries_n):
-        answers[index] = infer(index % samples_n)
+    for first_i in range(0, queries_n, batch_n):
+        end_i = min(first_i + batch_n, queries_n)
+        answers[first_i:end_i] = ask(first_i, end_i)
         now_s = clock()
-        durations_s[index] = now_s - before_s
+        durations_s[first_i] = now_s - before_s
         before_s = now_s
-        progress[1] = index + 1
+        progress[1] = end_i
         refresh()
         if now_s >= lap_due_s and lap is not None:
-            laps.append(Lap(lap_first_i, index + 1, lap.end()))
-            lap, lap_first_i, before_s = meter.begin(), index + 1, clock()
+            laps.append(Lap(lap_first_i, end_i, lap.end()))
+            lap, lap_first_i, before_s = meter.begin(), end_i, clock()
             lap_due_s = before_s + (lap_length_s or math.inf)
     measurement = window.end()
     if lap is not None and lap_first_i < queries_n:
         laps.append(Lap(lap_first_i, queries_n, lap.end()))
     gc.unfreeze()
+    for index in range(queries_n):
+        durations_s[index] = durations_s[index - index % batch_n]
     return _Queried(measurement, durations_s, answers, tuple(laps))
+
+
+def _phases(answers: Sequence[Answer], batch_n: int) -> tuple[Phase, ...]:
+    """How long each part of the queries took together. The answers of a batch all tell the time of their batch."""
+    durations_s: dict[str, float] = {}
+    for answer in answers[::batch_n]:
+        for name, duration_s in answer.phases_s.items():
+            durations_s[name] = durations_s.get(name, 0.0) + duration_s
+    return tuple(Phase(name, duration_s) for name, duration_s in durations_s.items())
 
 
 def _score(workload: Workload, answers: list[Answer]) -> tuple[Quality, Sequence[float | None]]:

@@ -94,6 +94,20 @@ def missing(cell: Cell) -> str | None:
     return None
 
 
+def paper_models(group: str) -> tuple[str, ...]:
+    """The models that the paper used for a task, or its "multi-purpose" ones, in the catalogue's order.
+
+    Raises:
+        WorkloadError: there is no such group.
+    """
+    from joulemark.workloads.architectures import catalogue_models
+
+    groups = dict.fromkeys(model.task for model in catalogue_models() if model.in_paper)
+    if group not in groups:
+        raise WorkloadError(f"the catalogue has no models for {group!r}; there are {', '.join(groups)}")
+    return tuple(model.model for model in catalogue_models() if model.in_paper and model.task == group)
+
+
 @cache
 def _entry_points(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=group)}

@@ -1,0 +1,54 @@
+"""How long a study will take and what it will use, from runs that there are already or from a publication."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from joulemark.analysis.reference import PAPER, references
+from joulemark.analysis.summary import PER_N, run_total
+from joulemark.records import BoundaryName, Cell, Protocol, Run
+
+OWN_RUNS = "runs of this folder"
+PUBLISHED = f"{PAPER}: one A100, as published"
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """All repetitions of one cell, without loading; ``basis`` says where it comes from, ``None`` that nothing is known.
+
+    Energy is inside the device boundary.
+    """
+
+    duration_s: float | None
+    energy_j: float | None
+    basis: str | None
+
+
+def forecast(cell: Cell, protocol: Protocol, runs: Sequence[Run]) -> Forecast:
+    """What the cell will take under ``protocol``, judged by ``runs`` of the same cell, else by the paper's figures."""
+    queries_n = protocol.queries_n * protocol.repeats_n
+    pauses_s = 2 * protocol.idle_s * protocol.repeats_n
+    measured = [run for run in runs if run.cell.cell_id == cell.cell_id and run.measurement is not None]
+    if measured:
+        durations_s = [run.measurement.duration_s / run.queries_n for run in measured if run.measurement is not None]
+        totals = [found for run in measured if (found := run_total(run, BoundaryName.DEVICE)) is not None]
+        energies_j = [
+            found.energy_j / run.queries_n
+            for found, run in zip(totals, measured, strict=True)
+            if found.energy_j is not None
+        ]
+        energy_j = statistics.fmean(energies_j) * queries_n if energies_j else None
+        return Forecast(statistics.fmean(durations_s) * queries_n + pauses_s, energy_j, OWN_RUNS)
+    for reference in references():
+        if (reference.purpose, reference.task, reference.model, reference.dataset) == (
+            cell.purpose,
+            cell.task,
+            cell.model,
+            cell.dataset,
+        ):
+            share = queries_n / PER_N
+            energy_j = None if reference.one_gpu_energy_j is None else reference.one_gpu_energy_j * share
+            return Forecast(reference.duration_s * share + pauses_s, energy_j, PUBLISHED)
+    return Forecast(None, None, None)

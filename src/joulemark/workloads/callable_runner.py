@@ -1,0 +1,88 @@
+"""Runs any Python function as a model: ``module:function``, named where a model's name would stand.
+
+The function is given a sample, as a mapping from the task's columns to their values, and returns its answer: a label,
+a text, a tuple of labels with the best first, whatever the task scores. The module is imported when the model is
+loaded, so what it sets up on import counts as loading. It is found on the path, or in the folder that one is in.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from joulemark.records import Cell, ModelFacts, Purpose
+from joulemark.workloads import quality
+from joulemark.workloads.datasets import load_samples
+from joulemark.workloads.tasks import Task
+from joulemark.workloads.workload import Answer, Score, Workload, WorkloadError
+
+_NAME = re.compile(r"(?P<module>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<function>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)")
+_SHOWN_MAX_N = 2_000  # characters
+
+
+def is_callable_name(model: str) -> bool:
+    """Whether a model's name has the form ``module:function``."""
+    return _NAME.fullmatch(model) is not None
+
+
+@contextmanager
+def open_callable(cell: Cell, task: Task, queries_n: int) -> Iterator[Workload]:
+    """Import the function that the cell names as its model, and load the samples.
+
+    Raises:
+        WorkloadError: the module or the function does not exist, or is not callable; the samples cannot be read; a
+            setting is given that a function cannot follow.
+    """
+    _check(cell)
+    samples = load_samples(cell, task, queries_n)
+    function = _find(cell.model)
+    prompted = cell.purpose is Purpose.MULTI_PURPOSE
+
+    def infer(sample_i: int) -> Answer:
+        return Answer(function(samples.rows[sample_i]))
+
+    def score(answers: Sequence[Answer]) -> Score:
+        return quality.score(task, samples, answers, None, prompted=prompted)
+
+    yield Workload(
+        infer=infer,
+        samples_n=len(samples.rows),
+        score=score,
+        show=lambda answer: str(answer.value)[:_SHOWN_MAX_N],
+        model=ModelFacts(None, f"{cell.model} (Python)", "trained", "unknown", "unknown"),
+        samples_sha256=samples.sha256,
+    )
+
+
+def _check(cell: Cell) -> None:
+    settings = cell.settings
+    if settings.batch_n != 1:
+        raise WorkloadError(f"{cell.model} is a function of one sample; leave batch_n out")
+    if settings.weights == "random":
+        raise WorkloadError(f"{cell.model} is a function and has no architecture to draw weights for")
+
+
+def _find(name: str) -> Callable[[Mapping[str, Any]], object]:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise WorkloadError(f"{name} is not module:function")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(match["module"])
+    except ModuleNotFoundError as error:
+        raise WorkloadError(f"{name}: there is no module {error.name} on the path or in {here}") from error
+    for part in match["function"].split("."):
+        if not hasattr(found, part):
+            raise WorkloadError(f"{name}: {match['module']} has no {match['function']}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise WorkloadError(f"{name} is a {type(found).__name__}, not a function")
+    function: Callable[[Mapping[str, Any]], object] = found
+    return function
