@@ -92,3 +92,45 @@ def test_a_model_and_a_counter_keep_their_shares() -> None:
     assert found.provenance == {"counter": 0.75, "modelled": 0.25}
     assert found.low_j == pytest.approx(4000 - (500**2 + 30**2) ** 0.5)
     assert found.high_j == pytest.approx(4000 + (1000**2 + 30**2) ** 0.5)
+
+
+RESET = replace(GPU0, energy_j=None, low_j=1000.0, high_j=None, reasons=("counter-went-back",))
+SHORT = replace(GPU0, energy_j=None, low_j=0.0, high_j=700.0, reasons=("window-too-short",))
+
+
+def test_bounds_of_an_unknown_part_are_bounds_of_the_total() -> None:
+    found = total(window(RESET, PACKAGE, DRAM), BoundaryName.DEVICE)
+    assert (found.energy_j, found.high_j, found.missing) == (None, None, ("gpu0",))
+    assert found.low_j == pytest.approx(1000 + 450 - 40)
+    found = total(window(SHORT, PACKAGE, DRAM), BoundaryName.DEVICE)
+    assert found.energy_j is None
+    assert found.low_j == pytest.approx(0 + 450 - 40)
+    assert found.high_j == pytest.approx(700 + 450 + 40)
+    host = total(window(RESET, PACKAGE, DRAM), BoundaryName.HOST)
+    assert host.low_j == pytest.approx(1000 + 450 - 40)
+    assert (host.energy_j, host.high_j) == (None, None)
+    assert "gpu0" in host.missing
+
+
+def test_above_idle_an_unknown_part_leaves_no_bound() -> None:
+    idle = window(energy("gpu0", Component.GPU, 120.0), energy("package-0", Component.CPU, 20.0), duration_s=2.0)
+    found = total(window(RESET, PACKAGE), BoundaryName.MARGINAL, (idle,))
+    assert (found.energy_j, found.low_j, found.high_j) == (None, None, None)
+
+
+def test_one_sided_intervals_survive_taking_idle_away() -> None:
+    idle = window(energy("gpu0", Component.GPU, 60.0), duration_s=1.0)
+    part_time = replace(GPU0, low_j=750.0, high_j=6000.0)
+    found = total(window(part_time), BoundaryName.MARGINAL, (idle,))
+    assert (found.energy_j, found.low_j, found.high_j) == (2400.0, 150.0, 5400.0)
+
+
+def test_memory_inside_another_channel_is_not_missing() -> None:
+    grace = energy("grace-0", Component.CPU, 400.0, covers=(Component.DRAM,))
+    assert total(window(grace), BoundaryName.DEVICE).missing == ()
+    whole = energy("vdd_in", Component.BOARD, 9.0, covers=(Component.CPU, Component.GPU, Component.DRAM))
+    rail = energy("vdd_soc", Component.BOARD, 3.0, part_of="vdd_in")
+    found = total(window(whole, rail), BoundaryName.DEVICE)
+    assert (found.energy_j, found.missing) == (9.0, ())
+    orin = energy("vin_sys_5v0", Component.BOARD, 9.0), energy("vddq", Component.DRAM, 2.0, part_of="vin_sys_5v0")
+    assert total(window(*orin), BoundaryName.DEVICE).missing == ("cpu",)

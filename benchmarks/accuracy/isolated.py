@@ -33,7 +33,11 @@ def _replace(folder: Path) -> None:
     _mount("-t", "tmpfs", "tmpfs", str(folder))
     for name in names:
         (folder / name).mkdir()
-        _mount("--rbind", f"{kept}/{name}", str(folder / name))
+        try:
+            _mount("--rbind", f"{kept}/{name}", str(folder / name))
+        except subprocess.CalledProcessError:
+            if Path(kept, name).exists():
+                raise  # else it went while we looked: the counters of another cell
     subprocess.run(["umount", "--lazy", kept], check=True)
     Path(kept).rmdir()
 

@@ -19,7 +19,10 @@ _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jou
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool; ``pins`` is its file in ``peers/``, ``None`` for joulemark, which runs where this program does."""
+    """A tool; ``pins`` is its file in ``peers/``, ``None`` for joulemark, which runs where this program does.
+
+    ``aligned`` is joulemark too, with ``align``.
+    """
 
     name: str
     driver: str
@@ -38,6 +41,7 @@ class Installed:
 
 TOOLS = (
     Tool("joulemark", "joulemark_driver.py", "from joulemark.meter import open_meter, measure"),
+    Tool("aligned", "joulemark_aligned_driver.py", "from joulemark.meter import open_meter, measure"),
     Tool("codecarbon", "codecarbon_driver.py", "from codecarbon import OfflineEmissionsTracker", "codecarbon.txt"),
     Tool("zeus", "zeus_driver.py", "from zeus.monitor import ZeusMonitor", "zeus.txt"),
     Tool("pyJoules", "pyjoules_driver.py", "from pyJoules.energy_meter import EnergyMeter", "pyjoules.txt"),

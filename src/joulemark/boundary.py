@@ -1,8 +1,10 @@
 """Totals of one window under the boundaries ``marginal``, ``device``, ``host`` and ``facility``.
 
 Sums are made only of what is known; whatever is not known is named in ``missing``. A channel that is part of another
-is never added to it. A total of the host needs a reading of the whole machine: the processor, the memory and the
-boards alone leave out fans, disks and the power supply, so without a ``system`` channel only its lower bound is known.
+is never added to it. Where a part is not known but bounded (a counter that was set back, a window shorter than its
+sensor), the total is not known either, and has the bounds that follow. A total of the host needs a reading of the
+whole machine: the processor, the memory and the boards alone leave out fans, disks and the power supply, so without a
+``system`` channel only its lower bound is known.
 """
 
 from __future__ import annotations
@@ -41,11 +43,13 @@ def total(
 ) -> Total:
     """The energy of ``measurement`` inside ``boundary``; ``idle`` windows are needed for the marginal one."""
     outer = [channel for channel in measurement.channels if channel.part_of is None]
+    absent = _absent_components(measurement.channels)
     if boundary is BoundaryName.DEVICE:
-        return _device(outer)
+        used = [channel for channel in outer if channel.in_use and channel.component is not Component.SYSTEM]
+        return _sum(BoundaryName.DEVICE, used, absent)
     if boundary is BoundaryName.MARGINAL:
-        return _marginal(outer, measurement.duration_s, idle)
-    host = _host(outer)
+        return _marginal(outer, absent, measurement.duration_s, idle)
+    host = _host(outer, absent)
     if boundary is BoundaryName.HOST:
         return host
     return _facility(host, pue_ratio)
@@ -63,19 +67,17 @@ def idle_power_w(channel: str, idle: Sequence[Measurement]) -> float | None:
     return sum(energy_j for energy_j, _ in known) / duration_s if duration_s > 0 else None
 
 
-def _device(outer: Sequence[ChannelEnergy]) -> Total:
-    used = [channel for channel in outer if channel.in_use and channel.component is not Component.SYSTEM]
-    return _sum(BoundaryName.DEVICE, used, _absent_components(outer))
-
-
-def _absent_components(outer: Sequence[ChannelEnergy]) -> tuple[str, ...]:
-    present = {channel.component for channel in outer}
+def _absent_components(channels: Sequence[ChannelEnergy]) -> tuple[str, ...]:
+    """Processor and memory, unless a channel is theirs or covers them, by itself or as the whole of a part of them."""
+    present = {part for channel in channels for part in (channel.component, *channel.covers)}
     return tuple(str(part) for part in (Component.CPU, Component.DRAM) if part not in present)
 
 
-def _marginal(outer: Sequence[ChannelEnergy], duration_s: float, idle: Sequence[Measurement]) -> Total:
+def _marginal(
+    outer: Sequence[ChannelEnergy], absent: tuple[str, ...], duration_s: float, idle: Sequence[Measurement]
+) -> Total:
     above: list[ChannelEnergy] = []
-    missing: list[str] = list(_absent_components(outer))
+    missing: list[str] = list(absent)
     for channel in outer:
         if not channel.in_use or channel.component is Component.SYSTEM:
             continue
@@ -85,22 +87,26 @@ def _marginal(outer: Sequence[ChannelEnergy], duration_s: float, idle: Sequence[
             if channel.energy_j is not None:
                 missing.append("idle")
             continue
-        energy_j = channel.energy_j - baseline_w * duration_s
-        half_j, factor = channel.budget.half_width_j, channel.budget.model_factor
-        low_j, high_j = energy_j - half_j, energy_j + half_j
+        assert channel.low_j is not None
+        assert channel.high_j is not None
+        idle_j, factor = baseline_w * duration_s, channel.budget.model_factor
+        # The factor of a model is one of the difference too: both sides come from the same formula.
+        low_j, high_j = channel.low_j * factor - idle_j, channel.high_j / factor - idle_j
         low_j = low_j / factor if low_j > 0 else low_j * factor
-        above.append(replace(channel, energy_j=energy_j, low_j=low_j, high_j=max(high_j * factor, high_j / factor)))
-    return _sum(BoundaryName.MARGINAL, above, tuple(dict.fromkeys(missing)))
+        high_j = max(high_j * factor, high_j / factor)
+        above.append(replace(channel, energy_j=channel.energy_j - idle_j, low_j=low_j, high_j=high_j))
+    found = _sum(BoundaryName.MARGINAL, above, tuple(dict.fromkeys(missing)))
+    # What is not known may be less than its idle power: no bound follows from the others.
+    return found if found.energy_j is not None else replace(found, low_j=None, high_j=None)
 
 
-def _host(outer: Sequence[ChannelEnergy]) -> Total:
+def _host(outer: Sequence[ChannelEnergy], absent: tuple[str, ...]) -> Total:
     system = [channel for channel in outer if channel.component is Component.SYSTEM and _whole(channel)]
     if system:
         return _sum(BoundaryName.HOST, system, ())
-    known = [c for c in outer if c.energy_j is not None and c.component is not Component.SYSTEM]
-    missing = _absent_components(outer) + tuple(c.name for c in outer if c.energy_j is None)
-    lower = _sum(BoundaryName.HOST, known, ())
-    missing = (*missing, "rest of the machine (fans, disks, power supply)")
+    lower = _sum(BoundaryName.HOST, [channel for channel in outer if channel.component is not Component.SYSTEM], ())
+    unknown = tuple(channel.name for channel in outer if channel.energy_j is None)
+    missing = (*absent, *unknown, "rest of the machine (fans, disks, power supply)")
     return replace(lower, energy_j=None, high_j=None, missing=missing)
 
 
@@ -127,24 +133,30 @@ def _facility(host: Total, pue_ratio: float | None) -> Total:
 
 
 def _sum(boundary: BoundaryName, channels: Sequence[ChannelEnergy], missing: tuple[str, ...]) -> Total:
-    unknown = tuple(channel.name for channel in channels if channel.energy_j is None)
-    if unknown or not channels:
-        return Total(boundary, None, None, None, (*missing, *unknown) or ("any channel",), {})
+    unknown = [channel for channel in channels if channel.energy_j is None]
+    if not channels:
+        return Total(boundary, None, None, None, missing or ("any channel",), {})
     by_provenance_j: dict[Provenance, float] = {}
     energy_j = low_square = high_square = 0.0
     for channel in channels:
-        assert channel.energy_j is not None
+        if channel.energy_j is None:
+            continue
         assert channel.low_j is not None
         assert channel.high_j is not None
         energy_j += channel.energy_j
         low_square += (channel.energy_j - channel.low_j) ** 2
         high_square += (channel.high_j - channel.energy_j) ** 2
         by_provenance_j[channel.provenance] = by_provenance_j.get(channel.provenance, 0.0) + channel.energy_j
+    low_j, high_j = energy_j - low_square**0.5, energy_j + high_square**0.5
+    if not unknown:
+        return Total(boundary, energy_j, low_j, high_j, missing, by_provenance_j)
+    lows_j = [channel.low_j for channel in unknown if channel.low_j is not None]
+    highs_j = [channel.high_j for channel in unknown if channel.high_j is not None]
     return Total(
         boundary=boundary,
-        energy_j=energy_j,
-        low_j=energy_j - low_square**0.5,
-        high_j=energy_j + high_square**0.5,
-        missing=missing,
-        by_provenance_j=by_provenance_j,
+        energy_j=None,
+        low_j=low_j + sum(lows_j),
+        high_j=high_j + sum(highs_j) if len(highs_j) == len(unknown) else None,
+        missing=(*missing, *(channel.name for channel in unknown)),
+        by_provenance_j={},
     )

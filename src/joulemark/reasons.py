@@ -17,7 +17,8 @@ REASONS: dict[str, Reason] = {
     "read-failed": Reason("reading the channel failed during the window", "look at the kernel log and run again"),
     "device-lost": Reason("the device went away during the window", "reset or replace the board, then run again"),
     "counter-went-back": Reason(
-        "the counter went backwards: its driver was reloaded, or it wrapped at a range that is not known", "run again"
+        "the counter went backwards: its driver was reloaded, or it wrapped at a range that is not known",
+        "run again; a window that is read in between loses less",
     ),
     "wrap-ambiguous": Reason(
         "the counter may have wrapped once more between two readings", "call refresh() at least once a minute"
@@ -39,6 +40,10 @@ REASONS: dict[str, Reason] = {
     "replayed": Reason("read from a recorded trace, not from this machine", "use a real sensor"),
     "trace-ended": Reason("the recorded trace does not cover the window", "record a longer trace"),
     "answer-late": Reason("the meter of the whole machine did not answer in time", "look at the meter, then run again"),
+    "certificate-not-trusted": Reason(
+        "the certificate of the meter of the whole machine is not trusted, or is that of another name",
+        "set SSL_CERT_FILE to a file with the certificate, and use the name that it is for",
+    ),
     "no-power-in-answer": Reason(
         "what the meter of the whole machine said holds no power above zero that is understood",
         "give a command or an address that answers with watts; see joulemark sensors",
@@ -54,11 +59,15 @@ REASONS: dict[str, Reason] = {
         "the card has two dies and one counter: its energy is that of both", "use both dies or keep the other one idle"
     ),
     "part-time-sensor": Reason(
-        "the board's sensor looks at about a quarter of the time: a load that changes in its rhythm can be missed",
-        "use windows of many seconds; compare with a meter at the wall",
+        "the board's sensor looks at about a quarter of the time: the interval holds whatever it may have missed",
+        "repeat with pauses of varying length; compare with a meter at the wall",
+    ),
+    "counter-disagrees": Reason(
+        "the counter and the power gauge of the device differ by more than 10 % over the same seconds of idling",
+        "update the driver; compare with a meter at the wall",
     ),
     "all-boards-counted": Reason(
-        "several boards are visible and nobody said which are ours, so the idle ones count as well",
+        "several boards, and neither CUDA_VISIBLE_DEVICES nor a process of ours says which are ours: all count",
         "set CUDA_VISIBLE_DEVICES",
     ),
     "device-order-assumed": Reason(
@@ -81,5 +90,15 @@ REASONS: dict[str, Reason] = {
     "foreign-process-on-board": Reason("another process computes on the board", "stop it, or use another board"),
     "harness-heavy": Reason("the meter itself used more than 1 % of the window", "make the window longer"),
     "samples-repeated": Reason("fewer samples than queries: some were asked again", "bring more samples"),
+    "samples-alike": Reason(
+        "a hundredth of the samples or more are the same as another one", 'sample = "random:SEED", or other samples'
+    ),
+    "samples-empty": Reason("a hundredth of the samples or more are empty", 'sample = "first-nonempty"'),
+    "samples-sorted": Reason(
+        "the samples are sorted by their right answers, or all have the same one", 'sample = "random:SEED"'
+    ),
     "warm-up-inside": Reason("the first tenth of the queries was more than 10 % slower", "raise warmup_n"),
+    "assumed-constant": Reason(
+        "nothing measured it: a constant was assumed for the whole window", "measure it; see joulemark sensors"
+    ),
 }

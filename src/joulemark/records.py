@@ -73,7 +73,9 @@ class Channel:
     """One readable thing of a sensor.
 
     ``read`` returns the running count of an energy channel (``count_j`` joules each), or the momentary power in
-    watts of a power channel. It raises :class:`ReadFailure`.
+    watts of a power channel. ``gauge`` returns the momentary power in watts of the same device, to check a counter by.
+    Both raise :class:`ReadFailure`. ``users`` returns the ids of the processes that compute on the device, or ``None``
+    where that is not told; it is there where nobody has said which devices are ours.
     """
 
     name: str
@@ -86,12 +88,17 @@ class Channel:
     resolution_j: float = 0.0  # the smallest step of an energy channel
     update_period_s: float | None = None
     wrap_n: int | None = None  # counts after which an energy counter starts again at zero
+    turn_n: int | None = None  # counts that a driver loses at once when nobody reads for so long
+    seen_ratio: float = 1.0  # the share of the time at which the sensor looks
     accuracy_ratio: float = 0.0  # half-width of the vendor's tolerance, as a share of the value
     model_factor: float = 1.0  # a modelled value is right within times or divided by this
     power_max_w: float = 2000.0  # more than it can draw: tells a reset from a wrap, and how soon it may wrap
     in_use: bool = True  # False: a device that is metered but not ours
     part_of: str | None = None  # the channel that already contains this one; never added to it
+    covers: tuple[Component, ...] = ()  # components inside it that have no channel of their own
     reasons: tuple[str, ...] = ()  # what weakens every value of this channel
+    gauge: Callable[[], float] | None = None
+    users: Callable[[], frozenset[int] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +116,17 @@ class ErrorBudget:
 
     resolution_j: float = 0.0  # one count at each edge
     update_j: float = 0.0  # update period times power at each edge
-    edge_j: float = 0.0  # time that reading took around the window, times power
+    edge_j: float = 0.0  # time that reading took around the window, times power: a bound on what is counted too much
     gap_j: float = 0.0  # between samples of a gauge
     accuracy_j: float = 0.0  # the vendor's tolerance
+    unseen_below_j: float = 0.0  # a bound: how much less may have been drawn while the sensor did not look
+    unseen_above_j: float = 0.0  # and how much more
     model_factor: float = 1.0
 
     @property
     def half_width_j(self) -> float:
-        """The additive terms, combined as independent."""
-        return math.hypot(self.resolution_j, self.update_j, self.edge_j, self.gap_j, self.accuracy_j)
+        """The additive terms, but for those that are bounds, combined as independent."""
+        return math.hypot(self.resolution_j, self.update_j, self.gap_j, self.accuracy_j)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,7 @@ class ChannelEnergy:
     budget: ErrorBudget
     in_use: bool = True
     part_of: str | None = None
+    covers: tuple[Component, ...] = ()
     reasons: tuple[str, ...] = ()
 
     @property

@@ -75,6 +75,16 @@ def test_boards(changes: dict[str, object], found: list[str]) -> None:
     assert set(found) <= set(REASONS)
 
 
+def test_a_child_on_a_board_is_not_foreign() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    unknown = BoardProcess(2**22 + 1, 1)
+    own = frozenset({os.getpid()})
+    alone, beside = ((replace(BOARD, processes=(BoardProcess(child.pid, 1), *more)),) for more in ((), (unknown,)))
+    assert board_disturbances((BOARD,), alone, own) == []
+    assert board_disturbances((BOARD,), beside, own) == ["foreign-process-on-board"]
+    child.communicate(b"\n")
+
+
 def test_a_real_foreign_load_is_seen() -> None:
     before = conditions(Setup())
     burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]

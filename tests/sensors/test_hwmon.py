@@ -10,7 +10,7 @@ from powercap import let_everybody_in
 
 from joulemark.meter import Meter
 from joulemark.records import Component, Provenance, Quantity, ReadFailure
-from joulemark.sensors import Found, Setup
+from joulemark.sensors import Found, Setup, open_sensors
 from joulemark.sensors.hwmon import hwmon
 
 
@@ -56,6 +56,7 @@ def test_grace_is_nested_and_its_module_stands_apart(tmp_path: Path) -> None:
         assert [channel.read() for channel in found.channels] == [600.0, 150.0, 100.0, 20.0]
         assert [channel.update_period_s for channel in found.channels] == [0.05, 1.0, 0.05, 0.05]
         assert found.channels[0].reasons == ("module-scope",)
+        assert [channel.covers for channel in found.channels] == [(), (Component.DRAM,), (), ()]
         assert {channel.provenance for channel in found.channels} == {Provenance.SAMPLED}
 
 
@@ -91,13 +92,17 @@ def intel(root: Path, number: int, address: str, driver: str, **files: str) -> N
 
 def test_intel_gpus_are_numbered_by_their_place_on_the_bus(tmp_path: Path) -> None:
     intel(tmp_path, 1, "0000:8c:00.0", "i915", energy1_input="5000000")
-    intel(tmp_path, 2, "0000:03:00.0", "xe", energy1_input="1000000", energy2_input="900000")
+    watts = {"power1_max": "0", "power1_rated_max": "300000000"}
+    intel(tmp_path, 2, "0000:03:00.0", "xe", energy1_input="1000000", energy2_input="900000", **watts)
     intel(tmp_path, 3, "0000:53:00.0", "xe", energy2_input="2000000")
     with hwmon(Setup(sysfs=tmp_path)) as found:
         assert tree(found) == {f"intel-gpu{index}": (Component.GPU, None) for index in range(3)}
         assert [channel.read() for channel in found.channels] == [1_000_000, 2_000_000, 5_000_000]
         assert [channel.count_j for channel in found.channels] == [1e-6] * 3
         assert found.channels[1].device == "Intel GPU 0000:53:00.0 (xe)"
+        assert [channel.power_max_w for channel in found.channels] == [600.0, 2000.0, 2000.0]
+        # The register turns after 262 kJ: at 2 kW it is read four times in 131 s.
+        assert Meter(found.channels).keep_alive_ns == pytest.approx(2**18 / 2000 / 4 * 1e9)
 
 
 def rails(root: Path, number: int, *labels: str) -> None:
@@ -117,6 +122,9 @@ def test_a_rail_that_feeds_the_others_contains_them(tmp_path: Path) -> None:
         }
         assert [channel.read() for channel in found.channels] == pytest.approx([0.5, 1.0, 1.5])
         assert {channel.quantity for channel in found.channels} == {Quantity.POWER}
+        assert found.channels[0].covers == (Component.CPU, Component.GPU, Component.DRAM)
+    with open_sensors(Setup(sysfs=tmp_path, requests=("hwmon", "modelled-cpu", "modelled-dram"))) as found:
+        assert {channel.provenance for channel in found.channels} == {Provenance.SAMPLED}  # no model on top of it
 
 
 def test_rails_side_by_side_belong_to_what_they_feed(tmp_path: Path) -> None:

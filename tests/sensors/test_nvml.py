@@ -302,3 +302,77 @@ def test_without_a_driver_there_is_an_absence(tmp_path: Path) -> None:
     (said,) = show(boards, SIMULATED_NVML=str(tmp_path / "gone"))
     assert said["channels"] == {}
     assert "Driver Not Loaded" in said["absences"]["nvml"]
+
+
+BARE = """
+    import json, time
+    from dataclasses import asdict
+    from joulemark.meter import open_meter
+    from joulemark.sensors import Setup
+    from joulemark.sensors.conditions import conditions, disturbances
+    setup = Setup(requests=("nvml",))
+    with open_meter(setup) as meter:
+        before = conditions(setup)
+        idle = meter.idle(0.3)
+        after = conditions(setup)
+    print(json.dumps({
+        "boards": [asdict(board) for board in after.boards],
+        "disturbed": disturbances(before, after),
+        "channels": {one.name: [one.provenance, one.energy_j, one.in_use, one.reasons] for one in idle.channels},
+        "absences": {absence.source: absence.why for absence in meter.absences},
+    }))
+"""
+
+
+def test_what_a_board_does_not_support_is_left_out_and_disturbs_nothing(tmp_path: Path) -> None:
+    boards = [
+        Board(STEADY, update_period_s=0.01, processes=None, clocks=False, instant=None, power=None),
+        Board(STEADY, counter=False, processes=None, clocks=False, instant=None),
+        Board(STEADY, counter=False, processes=None, clocks=False, instant=None, power=None, name="Bare"),
+    ]
+    said = run(nvml_shim(tmp_path, boards), BARE, CUDA_VISIBLE_DEVICES="0,1,2")
+    for board in said["boards"]:
+        assert (board["processes"], board["sm_clock_mhz"], board["clock_reasons"]) == (None, None, None)
+        assert board["temperature_c"] == 40
+    assert not {"throttled", "foreign-process-on-board", "power-limit-changed"} & set(said["disturbed"])
+    counted, sampled = said["channels"]["gpu0"], said["channels"]["gpu1"]
+    assert counted[0] == "counter"
+    assert counted[1] == pytest.approx(60.0, rel=0.2)
+    assert "counter-disagrees" not in counted[3]  # there is nothing to compare it with
+    assert sampled[0] == "sampled"
+    assert sampled[1] == pytest.approx(60.0, rel=0.2)
+    assert said["absences"] == {"gpu2": "Bare has neither an energy counter nor a power gauge"}
+
+
+PART = """
+    import json, time
+    from joulemark.meter import Meter
+    from joulemark.sensors import Setup
+    from joulemark.sensors.nvml import nvml
+    with nvml(Setup()) as found:
+        window = Meter(found.channels).begin()
+        time.sleep(1.0)
+        measurement = window.end()
+    rows = [[c.energy_j, c.low_j, c.high_j, c.budget.unseen_below_j, c.budget.unseen_above_j, list(c.reasons)]
+            for c in measurement.channels]
+    print(json.dumps([measurement.duration_s, rows]))
+"""
+
+
+def test_the_interval_of_a_part_time_sensor_holds_what_it_did_not_see(tmp_path: Path) -> None:
+    # The sensor sees the quiet quarter of each update only.
+    wave = ((0.075, 350.0), (0.025, 80.0))
+    boards = [
+        Board(wave, name="NVIDIA H100 80GB HBM3", sampled_s=0.025, power_limit_w=400.0),
+        Board(wave, name="NVIDIA L40S", power_limit_w=400.0),
+    ]
+    duration_s, (part, whole) = run(nvml_shim(tmp_path, boards), PART, CUDA_VISIBLE_DEVICES="0,1")
+    truth_j = (0.75 * 350 + 0.25 * 80) * duration_s
+    energy_j, low_j, high_j, below_j, above_j, reasons = part
+    assert energy_j == pytest.approx(80.0 * duration_s, rel=0.15)
+    assert low_j <= truth_j <= high_j
+    assert below_j == pytest.approx(0.75 * energy_j)
+    assert above_j == pytest.approx(0.75 * (400.0 * duration_s - energy_j), rel=0.01)
+    assert "part-time-sensor" in reasons
+    assert whole[3:5] == [0.0, 0.0]
+    assert whole[2] - whole[1] < 0.5 * whole[0]

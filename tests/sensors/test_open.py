@@ -11,7 +11,7 @@ from powercap import zone
 from joulemark.boundary import total
 from joulemark.meter import open_meter
 from joulemark.records import BoundaryName
-from joulemark.sensors import ON_REQUEST, SensorError, Setup, open_sensors, sensor_points
+from joulemark.sensors import ON_REQUEST, SensorError, Setup, open_sensors, requests_in, sensor_points
 
 PLUGIN = """
 from contextlib import contextmanager
@@ -108,3 +108,22 @@ def test_a_meter_at_the_wall_contains_psys(tmp_path: Path) -> None:
     host = total(found, BoundaryName.HOST)
     system = next(channel for channel in found.channels if channel.name == "system")
     assert host.energy_j == system.energy_j
+
+
+@pytest.mark.parametrize(
+    ("text", "requests"),
+    [
+        ("", ()),
+        (" , ,", ()),
+        ("rapl", ("rapl",)),
+        ("rapl, nvml", ("rapl", "nvml")),
+        ("rapl,foo", ("rapl", "foo")),  # which is then refused by its name
+        ("system:command=meter --format a,b", ("system:command=meter --format a,b",)),
+        ("system:command=meter -f 'a, b',,c,rapl", ("system:command=meter -f 'a, b',,c", "rapl")),
+        ("replay:a,b.json,nvml,fake", ("replay:a,b.json", "nvml", "fake")),
+        ("fake,system:url=http://127.0.0.1/x?fields=a,power,replay:t.json",
+         ("fake", "system:url=http://127.0.0.1/x?fields=a,power", "replay:t.json")),
+    ],
+)  # fmt: skip
+def test_commas_part_requests_but_not_arguments(text: str, requests: tuple[str, ...]) -> None:
+    assert requests_in(text) == requests

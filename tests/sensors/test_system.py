@@ -1,6 +1,9 @@
 """Meters of the whole machine: real programs and a real server on this machine's loopback."""
 
 import json
+import shutil
+import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -280,3 +283,47 @@ def test_a_meter_that_turns_silent_is_a_read_failure(server: Server) -> None:
         time.sleep(1.2 * ASK_PERIOD_S)
         with pytest.raises(ReadFailure, match="no-power-in-answer"):
             read()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody has signed but itself; its key is beside it."""
+    file = tmp_path / "meter.pem"
+    names = ("-subj", "/CN=meter", "-addext", "subjectAltName=IP:127.0.0.1")
+    usage = ("-addext", "keyUsage=critical,digitalSignature,keyCertSign")
+    kind = ("-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    command = ["openssl", "req", *kind, *names, *usage, "-keyout", str(file.with_suffix(".key")), "-out", str(file)]
+    subprocess.run(command, check=True, capture_output=True)
+    return file
+
+
+@pytest.fixture
+def secure_server(server: Server, certificate: Path) -> Server:
+    """The same meter behind TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return server
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, to make a certificate")
+def test_a_certificate_has_to_be_trusted(
+    secure_server: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = secure_server.server_address[1]
+    setup = Setup(requests=(f"system:url=https://127.0.0.1:{port}/power?unit=W",))
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with system(setup) as found:
+        assert found.channels == ()
+        (absence,) = found.absences
+    assert absence.why == f"https://127.0.0.1:{port}/power: certificate-not-trusted"
+    assert absence.remedy is not None
+    assert "SSL_CERT_FILE" in absence.remedy
+    assert secure_server.asked_n == 0
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with system(setup) as found:
+        assert found.channels[0].read() == 100.0
+    # It is trusted for its own name alone.
+    assert why_absent(Setup(requests=(f"system:url=https://localhost:{port}/power?unit=W",))).endswith(
+        "certificate-not-trusted"
+    )

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { BOARDS_MAX = 16, PROCESSES_MAX = 16 };
+enum { BOARDS_MAX = 16, PROCESSES_MAX = 16, PATH_MAX_BYTE = 256 };
 enum result {
     SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7,
     DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15,
@@ -26,6 +26,7 @@ struct board {
     char name[64], uuid[64];    /* name= ('_' for a space), uuid= */
     struct profile profile;     /* profile= */
     int has_counter;            /* counter=no: no energy counter */
+    double counter_scale;       /* counter_scale= the counter shows so many times the truth */
     double update_s;            /* update_s= between updates of the counter */
     double sampled_s;           /* sampled_s= the counter takes the mean over the last part of each update for all of it; 0: exact */
     double start_mj;            /* start_mj= the count at the origin */
@@ -38,8 +39,11 @@ struct board {
     unsigned limit_mw;          /* limit_mw= */
     unsigned celsius, clock_mhz, architecture; /* architecture= NVML's number: 4 Pascal, 7 Ampere, 9 Hopper */
     unsigned long long throttle; /* throttle= the bits of the reasons */
-    int processes_n;            /* processes=PID:MIB,…; PID "self" is whoever asks */
+    int lists_processes;        /* processes=no: that is not supported */
+    int processes_n;            /* processes=PID:MIB,…; PID "self" is whoever asks, "@FILE" the number in a file, if it is there */
     unsigned pid[PROCESSES_MAX], used_mib[PROCESSES_MAX];
+    char pid_file[PROCESSES_MAX][PATH_MAX_BYTE];
+    int has_clocks;             /* clocks=no: neither clocks nor their reasons */
 };
 
 struct pci {
@@ -98,9 +102,9 @@ static double accumulated_j(const struct board *board, double time_s) {
 }
 
 static unsigned long long count_mj(const struct board *board) {
-    double time_s = fmin(elapsed_s(), board->still_s), energy_mj = accumulated_j(board, time_s) * 1e3;
+    double time_s = fmin(elapsed_s(), board->still_s), energy_mj = accumulated_j(board, time_s) * 1e3 * board->counter_scale;
     if (time_s < board->reset_s) return (unsigned long long)(energy_mj + board->start_mj);
-    double reset_mj = accumulated_j(board, floor(time_s / board->reset_s) * board->reset_s) * 1e3;
+    double reset_mj = accumulated_j(board, floor(time_s / board->reset_s) * board->reset_s) * 1e3 * board->counter_scale;
     return (unsigned long long)fmax(energy_mj - reset_mj, 0);
 }
 
@@ -117,11 +121,19 @@ static struct gauge parse_gauge(const char *line, const char *key, struct gauge 
 }
 
 static void parse_processes(const char *line, struct board *board) {
-    char text[512], *rest = NULL;
+    char text[2048], *rest = NULL;
+    board->lists_processes = 1;
     if (!word(line, "processes", text, sizeof text)) return;
+    board->lists_processes = strcmp(text, "no") != 0;
+    if (!board->lists_processes) return;
     for (char *one = strtok_r(text, ",", &rest); one && board->processes_n < PROCESSES_MAX;
          one = strtok_r(NULL, ",", &rest)) {
-        const char *mib = strchr(one, ':');
+        char *mib = strchr(one, ':');
+        if (*one == '@') {
+            size_t length = mib ? (size_t)(mib - one - 1) : strlen(one + 1);
+            if (length >= PATH_MAX_BYTE) continue;
+            memcpy(board->pid_file[board->processes_n], one + 1, length);
+        }
         board->pid[board->processes_n] = strncmp(one, "self", 4) ? (unsigned)atoi(one) : (unsigned)getpid();
         board->used_mib[board->processes_n++] = mib ? (unsigned)atoi(mib + 1) : 0;
     }
@@ -145,6 +157,8 @@ static enum result load(void) {
             snprintf(board->uuid, sizeof board->uuid, "GPU-%08x-0000-0000-0000-000000000000", boards_n);
         board->profile = parse_profile(word(line, "profile", text, sizeof text) ? text : "1:0");
         board->has_counter = !(word(line, "counter", text, sizeof text) && !strcmp(text, "no"));
+        board->has_clocks = !(word(line, "clocks", text, sizeof text) && !strcmp(text, "no"));
+        board->counter_scale = number(line, "counter_scale", 1);
         board->update_s = number(line, "update_s", 0.1);
         board->sampled_s = number(line, "sampled_s", 0);
         board->start_mj = number(line, "start_mj", 0);
@@ -303,14 +317,28 @@ enum result nvmlDeviceGetFieldValues(struct board *board, int count, struct fiel
     return SUCCESS;
 }
 
+static unsigned pid_in(const char *path) {
+    unsigned pid = 0;
+    FILE *file = fopen(path, "r");
+    if (!file) return 0;
+    if (fscanf(file, "%u", &pid) != 1) pid = 0;
+    fclose(file);
+    return pid;
+}
+
 enum result nvmlDeviceGetComputeRunningProcesses_v3(struct board *board, unsigned *count, struct process *processes) {
     CHECKED(board);
+    if (!board->lists_processes) return NOT_SUPPORTED;
     unsigned room = *count;
-    *count = (unsigned)board->processes_n;
-    if (room < *count) return INSUFFICIENT_SIZE;
-    for (unsigned i = 0; i < *count; i++)
-        processes[i] = (struct process){board->pid[i], (unsigned long long)board->used_mib[i] << 20, ~0u, ~0u};
-    return SUCCESS;
+    *count = 0;
+    for (int i = 0; i < board->processes_n; i++) {
+        unsigned pid = board->pid_file[i][0] ? pid_in(board->pid_file[i]) : board->pid[i];
+        if (!pid) continue;
+        if (*count < room)
+            processes[*count] = (struct process){pid, (unsigned long long)board->used_mib[i] << 20, ~0u, ~0u};
+        ++*count;
+    }
+    return *count > room ? INSUFFICIENT_SIZE : SUCCESS;
 }
 
 enum result nvmlDeviceGetGraphicsRunningProcesses_v3(struct board *board, unsigned *count, struct process *processes) {
@@ -329,6 +357,8 @@ enum result nvmlDeviceGetMigMode(struct board *board, unsigned *current, unsigne
 
 enum result nvmlDeviceGetClockInfo(struct board *board, unsigned kind, unsigned *mhz) {
     (void)kind;
+    CHECKED(board);
+    if (!board->has_clocks) return NOT_SUPPORTED;
     return put(board, mhz, board->clock_mhz);
 }
 
@@ -339,6 +369,7 @@ enum result nvmlDeviceGetMaxClockInfo(struct board *board, unsigned kind, unsign
 
 enum result nvmlDeviceGetCurrentClocksEventReasons(struct board *board, unsigned long long *reasons) {
     CHECKED(board);
+    if (!board->has_clocks) return NOT_SUPPORTED;
     *reasons = board->throttle;
     return SUCCESS;
 }

@@ -40,6 +40,7 @@ class Board:
     uuid: str | None = None
     architecture: int = 9  # as NVML numbers them: 4 Pascal (the last without a counter), 7 Ampere, 9 Hopper
     counter: bool = True
+    counter_scale: float = 1.0  # the counter shows so many times the truth
     update_period_s: float = 0.1
     sampled_s: float | None = None  # None: the counter is the true integral
     start_j: float = 0.0
@@ -53,7 +54,9 @@ class Board:
     temperature_c: int = 40
     clock_mhz: int = 1500
     throttle_bits: int = 0
-    processes: tuple[tuple[int | str, int], ...] = ()  # (process id or "self", MiB of the board)
+    clocks: bool = True  # False: neither clocks nor the reasons for them
+    # (process id, "self" for whoever asks, or "@FILE" for the number in a file; MiB of the board); None: not supported
+    processes: tuple[tuple[int | str, int], ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ def _config_line(board: Board) -> str:
         "profile": config_text(board.steps),
         "architecture": board.architecture,
         "counter": "yes" if board.counter else "no",
+        "counter_scale": board.counter_scale,
         "update_s": board.update_period_s,
         "sampled_s": board.sampled_s,
         "start_mj": board.start_j * 1e3,
@@ -99,7 +103,8 @@ def _config_line(board: Board) -> str:
         "celsius": board.temperature_c,
         "clock_mhz": board.clock_mhz,
         "throttle": board.throttle_bits,
-        "processes": ",".join(f"{pid}:{mib}" for pid, mib in board.processes) or None,
+        "clocks": "yes" if board.clocks else "no",
+        "processes": _processes(board),
     }
     return " ".join(["board", *(f"{key}={value}" for key, value in words.items() if value is not None)])
 
@@ -108,3 +113,9 @@ def _gauge(gauge: Gauge | None) -> str:
     if gauge is None:
         return "none"
     return "instant" if gauge == INSTANT else f"{gauge.update_s}:{gauge.averaged_s}"
+
+
+def _processes(board: Board) -> str | None:
+    if board.processes is None:
+        return "no"
+    return ",".join(f"{pid}:{mib}" for pid, mib in board.processes) or None

@@ -140,3 +140,34 @@ def test_faults_are_named(tmp_path: Path) -> None:
     assert said["energy_j"]["gpu1"] is None
     assert said["reasons"]["gpu1"][-1] == "counter-stood-still"
     assert "GPU is lost" in said["absences"]["gpu2"]
+
+
+ALIGNED = """
+import json, sys, time
+from joulemark.meter import open_meter
+from joulemark.sensors import Setup
+with open_meter(Setup(requests=("nvml",))) as meter:
+    meter.begin().end()
+    time.sleep(0.03)
+    window = meter.begin(align=True)
+    began_ns = time.monotonic_ns()
+    time.sleep(0.13)
+    ended_ns = time.monotonic_ns()
+    measurement = window.end()
+print(json.dumps([measurement.duration_s, began_ns, ended_ns,
+    [[c.energy_j, c.low_j, c.high_j, c.reasons] for c in measurement.channels]]))
+"""
+
+
+def test_aligned_edges_measure_a_window_of_little_more_than_an_update(tmp_path: Path) -> None:
+    wave = ((0.5, 350.0), (0.5, 80.0))
+    boards = [Board(steady(200.0)), Board(wave, power_limit_w=400.0), Board(steady(200.0), still_after_s=0.0)]
+    shim = nvml_shim(tmp_path, boards)
+    duration_s, began_ns, ended_ns, (calm, waving, stuck) = run(shim, ["-c", ALIGNED])
+    assert duration_s == pytest.approx((ended_ns - began_ns) / 1e9, abs=0.02)  # waiting is outside of it
+    assert calm[0] == pytest.approx(200.0 * duration_s, rel=0.1)
+    assert "window-too-short" not in calm[3]
+    for index, (energy_j, low_j, high_j, _) in enumerate((calm, waving)):
+        assert energy_j is not None
+        assert low_j <= shim.true_energy_j(index, began_ns, ended_ns) <= high_j
+    assert stuck[0] is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,15 +13,25 @@ if TYPE_CHECKING:
     from joulemark.records import Absence, Measurement
 
 
+def open_tool() -> AbstractContextManager[Measure]:
+    """A meter for any window."""
+    return _open(align=False)
+
+
+def open_aligned() -> AbstractContextManager[Measure]:
+    """The same, which waits for the refreshes of slow counters around each window."""
+    return _open(align=True)
+
+
 @contextmanager
-def open_tool() -> Iterator[Measure]:
+def _open(align: bool) -> Iterator[Measure]:
     from joulemark.meter import measure, open_meter
     from joulemark.sensors import setup_from_environment
 
     with open_meter(setup_from_environment()) as meter:
 
         def measured(work: Callable[[], object]) -> Report:
-            return partial(_said, measure(work, meter), meter.absences)
+            return partial(_said, measure(work, meter, align), meter.absences)
 
         yield measured
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -24,6 +24,11 @@ from joulemark.units import UNKNOWN, number, show
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell says it
 BY_SIGNAL = 128
+
+ALIKE_RATIO = 0.05  # sides of an interval that differ by less are shown as one half-width
+
+# Where nobody said which boards are ours, one looks who uses them: after so long, then at twice the distance each time.
+FIRST_LOOK_S, LAST_LOOK_S = 0.25, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +70,21 @@ def measure_command(command: Sequence[str], repeats_n: int, idle_s: float, setup
 
 
 def _once(meter: Meter, command: Sequence[str], idle_s: float, setup: Setup, json_out: bool) -> Repeat:
-    idle = [_idle(meter, idle_s)]
+    idle = [meter.idle(idle_s)] if idle_s else []
     before = conditions(setup)
     window = meter.begin()
-    code = _run(command, window, meter.keep_alive_ns, json_out)
+    code = _run(command, window, meter, json_out)
     measurement = window.end()
     disturbed = disturbances(before, conditions(setup), measurement.harness_cpu_s)
-    idle.append(_idle(meter, idle_s))
-    known = tuple(window for window in idle if window is not None)
-    return Repeat(measurement, known, code, disturbed + (() if known else ("idle-not-measured",)))
+    idle += [meter.idle(idle_s)] if idle_s else []
+    return Repeat(measurement, tuple(idle), code, disturbed + (() if idle else ("idle-not-measured",)))
 
 
-def _idle(meter: Meter, idle_s: float) -> Measurement | None:
-    if idle_s == 0:
-        return None
-    window = meter.begin()
-    time.sleep(idle_s)
-    return window.end()
+def _run(command: Sequence[str], window: Window, meter: Meter, json_out: bool) -> int:
+    """Wait for the command without polling. Raises OSError.
 
-
-def _run(command: Sequence[str], window: Window, keep_alive_ns: int | None, json_out: bool) -> int:
-    """Wait for the command without polling; wake up only to read counters that would wrap twice. Raises OSError."""
+    One wakes up only to read counters that would wrap twice, and to see which of several boards the command uses.
+    """
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's; we report what it took
     try:
         process = subprocess.Popen(
@@ -93,10 +92,14 @@ def _run(command: Sequence[str], window: Window, keep_alive_ns: int | None, json
             stdout=sys.stderr if json_out else None,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        if keep_alive_ns is not None:
+        if meter.keep_alive_ns is not None or meter.untold:
+            keep_alive_s = math.inf if meter.keep_alive_ns is None else meter.keep_alive_ns / 1e9
+            look_s = FIRST_LOOK_S if meter.untold else math.inf
             descriptor = os.pidfd_open(process.pid)
-            while not select.select([descriptor], [], [], keep_alive_ns / 1e9)[0]:
+            while not select.select([descriptor], [], [], min(keep_alive_s, look_s))[0]:
                 window.refresh()
+                window.look()
+                look_s = min(2 * look_s, LAST_LOOK_S) if meter.untold else look_s
             os.close(descriptor)
         return process.wait()
     finally:
@@ -108,7 +111,7 @@ def _totals(repeats: Sequence[Repeat], boundary: BoundaryName) -> list[Total]:
 
 
 def _joined(totals: Sequence[Total]) -> tuple[float | None, float | None, float | None]:
-    """Mean energy and its interval over the repeats; only a lower bound where the energy is not known."""
+    """Mean energy and its interval over the repeats; only the bounds that all of them have where it is not known."""
     known = [
         (found.energy_j, found.low_j, found.high_j)
         for found in totals
@@ -118,7 +121,9 @@ def _joined(totals: Sequence[Total]) -> tuple[float | None, float | None, float 
         joined = joined_interval(known)
         return joined.value, joined.low, joined.high
     lows = [found.low_j for found in totals if found.low_j is not None]
-    return None, min(lows) if len(lows) == len(totals) else None, None
+    highs = [found.high_j for found in totals if found.high_j is not None]
+    least_j = min(lows) if len(lows) == len(totals) else None
+    return None, least_j, max(highs) if len(highs) == len(totals) else None
 
 
 def _channels(repeats: Sequence[Repeat]) -> list[dict[str, object]]:
@@ -128,6 +133,8 @@ def _channels(repeats: Sequence[Repeat]) -> list[dict[str, object]]:
         every: list[ChannelEnergy] = [repeat.measurement.channels[index] for repeat in repeats]
         energies = [one.energy_j for one in every if one.energy_j is not None]
         halves = [one.uncertainty_j for one in every if one.uncertainty_j is not None]
+        lows = [one.low_j for one in every if one.low_j is not None]
+        highs = [one.high_j for one in every if one.high_j is not None]
         known = len(energies) == len(every)
         lines.append(
             {
@@ -136,8 +143,10 @@ def _channels(repeats: Sequence[Repeat]) -> list[dict[str, object]]:
                 "provenance": str(channel.provenance),
                 "energy_j": statistics.fmean(energies) if known else None,
                 "uncertainty_j": statistics.fmean(halves) if len(halves) == len(every) else None,
+                "low_j": statistics.fmean(lows) if len(lows) == len(every) else None,
+                "high_j": statistics.fmean(highs) if len(highs) == len(every) else None,
                 "budget": asdict(every[0].budget),
-                "in_use": channel.in_use,
+                "in_use": any(one.in_use for one in every),
                 "part_of": channel.part_of,
                 "reasons": list(dict.fromkeys(code for one in every for code in one.reasons)),
             }
@@ -179,7 +188,7 @@ def _print(command: Sequence[str], repeats: Sequence[Repeat]) -> None:
             f"{channel['name']}{'' if channel['in_use'] else ' (not ours)'}",
             str(channel["provenance"]),
             _show(channel["energy_j"]),
-            f"± {_show(channel['uncertainty_j'])}" if channel["uncertainty_j"] is not None else "",
+            _interval(channel["energy_j"], channel["low_j"], channel["high_j"]),
             ", ".join(str(code) for code in _list(channel["reasons"])),
         )
         for channel in _channels(repeats)
@@ -201,13 +210,25 @@ def _print(command: Sequence[str], repeats: Sequence[Repeat]) -> None:
     print("\n".join(out), file=sys.stderr)
 
 
+def _interval(energy_j: object, low_j: object, high_j: object) -> str:
+    """The interval of a channel: one half-width where its sides are alike, else both ends, or the one there is."""
+    if not isinstance(low_j, float):
+        return ""
+    if not isinstance(high_j, float):
+        return f"at least {show(low_j, 'j')}"
+    if isinstance(energy_j, float) and abs(high_j + low_j - 2 * energy_j) <= ALIKE_RATIO * (high_j - low_j):
+        return f"± {show((high_j - low_j) / 2, 'j')}"
+    return f"{show(low_j, 'j')} to {show(high_j, 'j')}"
+
+
 def _boundary_line(boundary: BoundaryName, totals: Sequence[Total]) -> str:
     energy_j, low_j, high_j = _joined(totals)
     missing = ", ".join(dict.fromkeys(name for found in totals for name in found.missing))
     rest = f"   not counted: {missing}" if missing else ""
     if energy_j is None:
-        lower = f"at least {show(low_j, 'j')}" if low_j else "unknown"
-        return f"{boundary!s:<9} {lower}{rest}"
+        ends = [f"at least {show(low_j, 'j')}"] if low_j else []
+        ends += [f"at most {show(high_j, 'j')}"] if high_j is not None else []
+        return f"{boundary!s:<9} {', '.join(ends) or 'unknown'}{rest}"
     return f"{boundary!s:<9} {show(energy_j, 'j')} ({show(low_j, 'j')} to {show(high_j, 'j')}){rest}"
 
 

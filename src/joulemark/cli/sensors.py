@@ -54,7 +54,7 @@ def show_sensors(setup: Setup, json_out: bool, *, calibrating: bool = False, cos
         if calibrating:
             print("\nSeen while reading for up to a second:")
             print_table(
-                ("channel", "updates", "stated", "smallest step", "changes"),
+                ("channel", "updates", "stated", "smallest step", "changes", "counter / gauge"),
                 [_seen_line(channel, seen[channel.name]) for channel in found.channels],
             )
         if costing:
@@ -64,7 +64,7 @@ def show_sensors(setup: Setup, json_out: bool, *, calibrating: bool = False, cos
                 [(channel.name, show(seen[channel.name].read_cost_s, "s")) for channel in found.channels],
             )
             print(f"A window, begin and end, over all counters: {show(window_s, 's')}")
-        for note in _notes(found.channels):
+        for note in _notes(tuple(_with_disagreement(channel, seen.get(channel.name)) for channel in found.channels)):
             print(note)
         if found.absences:
             print("\nLooked for in vain:")
@@ -112,6 +112,7 @@ def _seen_line(channel: Channel, seen: Calibration) -> tuple[str, ...]:
         show(channel.update_period_s, "s"),
         show(seen.resolution_j, "j") if channel.quantity is Quantity.ENERGY else "power only",
         str(seen.ticks_n),
+        "" if seen.counter_ratio is None else f"{seen.counter_ratio:.2f}",
     )
 
 
@@ -129,6 +130,13 @@ def _line(channel: Channel) -> tuple[str, ...]:
         f"~{show(channel.update_period_s, 's')}" if channel.update_period_s else "",
         channel.device + ("" if channel.in_use else " (not ours)"),
     )
+
+
+def _with_disagreement(channel: Channel, seen: Calibration | None) -> Channel:
+    """The channel, with the reason code that calibrating found for it."""
+    if seen is None or not seen.disagrees:
+        return channel
+    return replace(channel, reasons=(*channel.reasons, "counter-disagrees"))
 
 
 def _notes(channels: tuple[Channel, ...]) -> list[str]:
@@ -151,6 +159,7 @@ def _absence(absence: Absence) -> str:
 
 
 def _as_json(channel: Channel, seen: Calibration | None) -> dict[str, object]:
-    fields: dict[str, object] = {name: getattr(channel, name) for name in Channel.__slots__ if name != "read"}
-    fields["reasons"] = list(channel.reasons)
+    functions = ("read", "gauge", "users")
+    fields: dict[str, object] = {name: getattr(channel, name) for name in Channel.__slots__ if name not in functions}
+    fields |= {"reasons": list(channel.reasons), "covers": list(channel.covers)}
     return fields | ({"calibration": asdict(seen)} if seen else {})

@@ -30,8 +30,8 @@ def open_meter(setup: Setup) -> Iterator[Meter]:
             yield Meter(found.channels, found.absences, sample=sampler.collect)
 
 
-def measure(work: Callable[[], object], meter: Meter) -> Measurement:
-    """Run ``work`` once and say what it took."""
-    window = meter.begin()
+def measure(work: Callable[[], object], meter: Meter, align: bool = False) -> Measurement:
+    """Run ``work`` once and say what it took; ``align`` is for work of less than some twenty update periods."""
+    window = meter.begin(align)
     work()
     return window.end()

@@ -5,6 +5,10 @@ edge the reading is stale by an unknown part of it), gaps between samples, the v
 model. A reading is stale by U(0, u) at each edge: the window gets the energy of up to u before it began, and lacks that
 of up to u before it ended. The term is u times the window's mean power P. With steady power the error is P times a
 triangular variable on (-u, u), so that u P bounds it; a window that starts from idle is low by up to u P.
+
+A sensor that looks only at a share s of the time says nothing about the rest, in which a load that keeps step with it
+may draw anything from nothing to the most that the device can. These two bounds are added to the interval: they do
+not shrink with the length of the window, since readings cannot tell such a load from a steady one.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from itertools import pairwise
 from joulemark.records import Channel, ChannelEnergy, ErrorBudget
 
 UPDATES_MIN_N = 10  # a window with fewer updates of its sensor is marked
+UPDATES_FEW_N = 5  # a window with fewer may have drawn noticeably more power than was counted
 GAP_PERIODS_N = 5  # samples further apart than this many update periods are a gap
 
 
@@ -26,6 +31,34 @@ class Edge:
     at_ns: int
     value: float | None
     reason: str | None
+
+
+@dataclass(slots=True)
+class Moved:
+    """How far a counter has moved since a window began, from reading to reading."""
+
+    counts: float | None = 0.0  # that were seen; None where a reading at an edge failed
+    lost_s: float = 0.0  # between the readings around a reset to zero
+    lost_max_j: float = 0.0  # at most drawn in that time, beyond what was counted after the reset
+    ambiguous: bool = False  # it may have wrapped more often
+
+    def advance(self, channel: Channel, before: Edge, now: Edge) -> None:
+        """Add what ``channel`` moved between two readings."""
+        if self.counts is None:
+            return
+        step = unwrapped(channel, before, now)
+        if step is not None:
+            self.ambiguous |= may_have_wrapped_more(channel, before, now, step)
+        elif before.value is not None and now.value is not None:
+            step = now.value  # it started anew from zero
+            longest_s = (now.at_ns - before.at_ns) / 1e9 + (channel.update_period_s or 0.0)
+            lost_max_j = channel.power_max_w * longest_s - step * channel.count_j
+            if lost_max_j < 0:  # more than can be drawn: it did not start from zero
+                step = None
+            else:
+                self.lost_s += longest_s
+                self.lost_max_j += lost_max_j
+        self.counts = None if step is None else self.counts + step
 
 
 def unwrapped(channel: Channel, before: Edge, after: Edge) -> float | None:
@@ -50,41 +83,66 @@ def shortest_window_s(channel: Channel, relative_error: float) -> float:
 
 def may_have_wrapped_more(channel: Channel, before: Edge, after: Edge, moved: float) -> bool:
     """Whether the time between two readings leaves room for one more wrap than was taken for granted."""
-    if channel.wrap_n is None:
+    turn_n = channel.wrap_n or channel.turn_n
+    if turn_n is None:
         return False
-    return (moved + channel.wrap_n) * channel.count_j <= channel.power_max_w * (after.at_ns - before.at_ns) / 1e9
+    return (moved + turn_n) * channel.count_j <= channel.power_max_w * (after.at_ns - before.at_ns) / 1e9
 
 
-def counter_energy(
-    channel: Channel, begin: Edge, end: Edge, counts: float | None, ambiguous: bool = False, edges_s: float = 0.0
-) -> ChannelEnergy:
-    """The energy of a counter that moved by ``counts`` between ``begin`` and ``end``.
+def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges_s: float = 0.0) -> ChannelEnergy:
+    """The energy of a counter that has ``moved`` between ``begin`` and ``end``.
 
     ``edges_s`` is the time that reading took around the window: a busy machine can delay it by milliseconds, whose
-    energy is counted though it is not the window's. With ``ambiguous`` the counter may have wrapped more often: then
-    its energy is only bounded by the most that it can draw.
+    energy is counted though it is not the window's, so that it lowers the lower end. Where the counter may have wrapped
+    more often, its energy is only bounded by the most that it can draw. Where it was set back, what it drew until then
+    is known up to the last reading before: the energy is what was counted, and the interval holds what may be lacking.
+    Where the readings around it are half of the window or more apart, there are only these bounds, and no energy. A
+    count that has not moved yet is no zero: it has an upper bound.
     """
-    if counts is None:
+    if moved.counts is None:
         return _unknown(channel, begin.reason or end.reason or "counter-went-back")
     duration_s = (end.at_ns - begin.at_ns) / 1e9
-    energy_j = counts * channel.count_j
+    energy_j = moved.counts * channel.count_j
     update_period_s = channel.update_period_s or 0.0
-    if counts == 0 and duration_s > 2 * update_period_s:
+    if moved.lost_s > duration_s / 2:
+        least_j = max(0.0, energy_j * (1 - channel.accuracy_ratio) - channel.resolution_j)
+        most_j = energy_j * (1 + channel.accuracy_ratio) + moved.lost_max_j
+        return _unknown(channel, "counter-went-back", least_j, most_j)
+    if moved.counts == 0 and duration_s > 2 * update_period_s:
         return _unknown(channel, "counter-stood-still")
+    if moved.counts == 0:
+        most_j = channel.power_max_w * (duration_s + update_period_s) * channel.model_factor
+        return _unknown(channel, "window-too-short", 0.0, most_j)
     power_w = energy_j / duration_s if duration_s > 0 else 0.0
     budget = ErrorBudget(
         resolution_j=channel.resolution_j,
-        update_j=update_period_s * power_w,
+        update_j=update_period_s * _edge_power_w(channel, energy_j, duration_s),
         edge_j=edges_s * power_w,
         accuracy_j=channel.accuracy_ratio * energy_j,
         model_factor=channel.model_factor,
     )
-    short: tuple[str, ...] = ("window-too-short",) if duration_s < UPDATES_MIN_N * update_period_s else ()
-    known = _known(channel, energy_j, budget, short)
-    if not ambiguous:
-        return known
-    most_j = max(known.high_j or 0.0, channel.power_max_w * duration_s)
-    return replace(known, high_j=most_j, reasons=(*known.reasons, "wrap-ambiguous"))
+    reasons: tuple[str, ...] = ("window-too-short",) if duration_s < UPDATES_MIN_N * update_period_s else ()
+    known = known_energy(channel, energy_j, duration_s, budget, reasons)
+    if moved.lost_s:
+        most_j = (known.high_j or 0.0) + moved.lost_max_j
+        known = replace(known, high_j=most_j, reasons=(*known.reasons, "counter-went-back"))
+    if moved.ambiguous:
+        most_j = max(known.high_j or 0.0, channel.power_max_w * duration_s)
+        known = replace(known, high_j=most_j, reasons=(*known.reasons, "wrap-ambiguous"))
+    return known
+
+
+def _edge_power_w(channel: Channel, energy_j: float, duration_s: float) -> float:
+    """The power to reckon with in an update that is not counted: that of the window.
+
+    In a window of a few updates the energy that was not counted lowers this power too, so it is taken over the time
+    that was surely counted, and is the most that the device can draw where there is none.
+    """
+    update_period_s = channel.update_period_s or 0.0
+    if duration_s >= UPDATES_FEW_N * update_period_s:
+        return energy_j / duration_s if duration_s > 0 else 0.0
+    counted_s = duration_s - update_period_s
+    return min(channel.power_max_w, energy_j / counted_s) if counted_s > 0 else channel.power_max_w
 
 
 def gauge_energy(
@@ -123,7 +181,7 @@ def gauge_energy(
     reasons: tuple[str, ...] = ("window-too-short",) if duration_s < UPDATES_MIN_N * update_period_s else ()
     if update_period_s and gap_max_s > GAP_PERIODS_N * update_period_s:
         reasons += ("sampling-gap",)
-    return _known(channel, energy_j, budget, reasons)
+    return known_energy(channel, energy_j, duration_s, budget, reasons)
 
 
 def _power_at(at_ns: int, left: Sequence[tuple[int, float]], right: Sequence[tuple[int, float]]) -> float:
@@ -135,32 +193,42 @@ def _power_at(at_ns: int, left: Sequence[tuple[int, float]], right: Sequence[tup
     return left_w + (right_w - left_w) * (at_ns - left_ns) / (right_ns - left_ns)
 
 
-def _known(channel: Channel, energy_j: float, budget: ErrorBudget, reasons: tuple[str, ...]) -> ChannelEnergy:
+def known_energy(
+    channel: Channel, energy_j: float, duration_s: float, budget: ErrorBudget, reasons: tuple[str, ...]
+) -> ChannelEnergy:
+    """An energy with the interval of its budget, and the bounds of what its sensor did not see."""
+    share = 1 - channel.seen_ratio
+    if share:
+        below_j = budget.unseen_below_j + share * energy_j
+        above_j = budget.unseen_above_j + share * max(0.0, channel.power_max_w * duration_s - energy_j)
+        budget = replace(budget, unseen_below_j=below_j, unseen_above_j=above_j)
     half_width_j = budget.half_width_j
     return ChannelEnergy(
         name=channel.name,
         component=channel.component,
         provenance=channel.provenance,
         energy_j=energy_j,
-        low_j=max(0.0, energy_j - half_width_j) / budget.model_factor,
-        high_j=(energy_j + half_width_j) * budget.model_factor,
+        low_j=max(0.0, energy_j - half_width_j - budget.edge_j - budget.unseen_below_j) / budget.model_factor,
+        high_j=(energy_j + half_width_j + budget.unseen_above_j) * budget.model_factor,
         budget=budget,
         in_use=channel.in_use,
         part_of=channel.part_of,
+        covers=channel.covers,
         reasons=channel.reasons + reasons,
     )
 
 
-def _unknown(channel: Channel, reason: str) -> ChannelEnergy:
+def _unknown(channel: Channel, reason: str, low_j: float | None = None, high_j: float | None = None) -> ChannelEnergy:
     return ChannelEnergy(
         name=channel.name,
         component=channel.component,
         provenance=channel.provenance,
         energy_j=None,
-        low_j=None,
-        high_j=None,
+        low_j=low_j,
+        high_j=high_j,
         budget=ErrorBudget(model_factor=channel.model_factor),
         in_use=channel.in_use,
         part_of=channel.part_of,
+        covers=channel.covers,
         reasons=(*channel.reasons, reason),
     )

@@ -40,6 +40,21 @@ class PerQuery:
     uncertainties_j: tuple[float | None, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class QueryEnergy:
+    """One query: its energy in J with the half-width at 95 %, or ``None``; ``method`` says how it is known.
+
+    ``"counter"``: counters were read around it alone. ``"regression"``: from its time and its tokens, by what counters
+    said of several queries together. ``None``: nothing can be said.
+    """
+
+    duration_s: float
+    output_tokens_n: int | None
+    energy_j: float | None
+    uncertainty_j: float | None
+    method: str | None
+
+
 def lap_s(meter: Meter) -> float | None:
     """How long a lap must be for ten updates of the slowest counter of ours; ``None`` where only models or gauges are.
 
@@ -61,7 +76,11 @@ def per_query(laps: Sequence[Lap], durations_s: Sequence[float], tokens_n: Seque
     if not laps or len(known_j) < len(laps):
         return nothing
     if all(lap.end_i - lap.first_i == 1 for lap in laps) and len(laps) == len(durations_s):
-        halves = [found.high_j - found.energy_j for found in totals if found.high_j and found.energy_j is not None]
+        halves = [
+            max(found.high_j - found.energy_j, found.energy_j - found.low_j)
+            for found in totals
+            if found.energy_j is not None and found.low_j is not None and found.high_j is not None
+        ]
         return PerQuery("counter", tuple(known_j), tuple(halves)) if len(halves) == len(laps) else nothing
     return _regressed(laps, known_j, durations_s, _tokens(tokens_n)) or nothing
 

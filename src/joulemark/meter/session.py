@@ -7,8 +7,12 @@
             ...
         with m.window("decode"):
             ...
+        for sample in samples:
+            with m.query() as query:
+                query.output_tokens_n = len(answer(sample))
     m.measurement            # the whole block
     m.windows["decode"]      # every window of that name, in order
+    m.queries                # every query, with its energy where that can be said
     m.total("device")        # joules, interval, what is missing
 
     @joulemark.measure()
@@ -22,8 +26,10 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import wraps
 from types import TracebackType
 
@@ -36,19 +42,52 @@ TYPE_CHECKING = False  # what type checkers take for true
 if TYPE_CHECKING:
     from typing import ParamSpec, TypeVar
 
+    from joulemark.meter.per_query import Lap, QueryEnergy
+
     _P = ParamSpec("_P")
     _R = TypeVar("_R")
+
+
+# Queries that fill less of the time than this were not alone: what the rest took cannot be told from them.
+QUERIES_SHARE_MIN = 0.95
 
 
 class NotMeasured(RuntimeError):
     """The block has not ended, so there is no measurement yet."""
 
 
+class Overlapping(RuntimeError):
+    """A query began inside another one: their energies cannot be told apart."""
+
+
+@dataclass(slots=True)
+class Query:
+    """The query that is being measured; the tokens of its answer may be told until it ends."""
+
+    output_tokens_n: int | None = None
+
+
+@dataclass(slots=True)
+class _Queries:
+    """What is kept of the queries of a block until it ends."""
+
+    durations_s: list[float]
+    tokens_n: list[int | None]
+    laps: list[Lap]
+    lap: Window | None = None  # the one that is open
+    lap_first_i: int = 0
+    lap_due_s: float = 0.0
+    open: bool = False
+
+
 class Session:
     """One measured block. As a decorator it measures each call; ``calls`` of the decorated function keeps them."""
 
-    def __init__(self) -> None:
+    def __init__(self, align: bool = False) -> None:
+        self._align = align
         self.windows: dict[str, list[Measurement]] = {}
+        self._queries = _Queries([], [], [])
+        self._thread: int | None = None
         self._window: Window | None = None
         self._measurement: Measurement | None = None
 
@@ -81,18 +120,98 @@ class Session:
             yield
         finally:
             self.windows.setdefault(name, []).append(opened.end())
+            self._follow(opened)
+
+    @contextmanager
+    def query(self) -> Iterator[Query]:
+        """One query inside the block, whose answer is there when it ends; queries follow one another.
+
+        Counters are read when they have had time to move: at the end of a query, from some tens of milliseconds to a
+        second after the last time. Raises :class:`Overlapping`.
+        """
+        from joulemark.meter.per_query import lap_s
+
+        state = self._queries
+        if state.open:
+            raise Overlapping(
+                "a query began inside another one: let them follow one another, or measure a batch as one"
+            )
+        state.open = True
+        if state.lap is None and (length_s := lap_s(_meter())) is not None:
+            state.lap, state.lap_first_i = _meter().begin(), len(state.durations_s)
+            state.lap_due_s = time.perf_counter() + length_s
+        query = Query()
+        before_s = time.perf_counter()
+        try:
+            yield query
+        finally:
+            ended_s = time.perf_counter()
+            state.durations_s.append(ended_s - before_s)
+            state.tokens_n.append(query.output_tokens_n)
+            state.open = False
+            if state.lap is not None and ended_s >= state.lap_due_s:
+                self._end_lap(state.lap)
+            self.refresh()
+
+    @property
+    def queries(self) -> tuple[QueryEnergy, ...]:
+        """The queries in order, with their energy inside the device boundary where that can be said.
+
+        Raises :class:`NotMeasured` before the block has ended.
+        """
+        from joulemark.meter.per_query import PerQuery, QueryEnergy, per_query
+
+        state, in_use = self._queries, {channel.name: channel.in_use for channel in self.measurement.channels}
+        laps = [replace(lap, measurement=_with_devices(lap.measurement, in_use)) for lap in state.laps]
+        laps_s = sum(lap.measurement.duration_s for lap in laps)
+        rest = 1 - sum(state.durations_s) / laps_s if laps_s > 0 else 1.0
+        nothing = (None,) * len(state.durations_s)
+        found = PerQuery(None, nothing, nothing)
+        if rest <= 1 - QUERIES_SHARE_MIN:
+            found = per_query(laps, state.durations_s, state.tokens_n)
+        return tuple(
+            # Between the queries of a lap is time that is none of theirs: as much more is not known.
+            QueryEnergy(
+                duration_s,
+                tokens_n,
+                energy_j,
+                None if half_j is None or energy_j is None else half_j + max(0.0, rest) * energy_j,
+                None if energy_j is None else found.method,
+            )
+            for duration_s, tokens_n, energy_j, half_j in zip(
+                state.durations_s, state.tokens_n, found.energies_j, found.uncertainties_j, strict=True
+            )
+        )
+
+    def _end_lap(self, opened: Window) -> None:
+        from joulemark.meter.per_query import Lap
+
+        state = self._queries
+        state.laps.append(Lap(state.lap_first_i, len(state.durations_s), opened.end()))
+        state.lap = None
+        self._follow(opened)
+
+    def _follow(self, inner: Window) -> None:
+        """Readings of a window inside the block are readings of the block; those of other threads come out of order."""
+        if self._window is not None and self._thread == threading.get_ident():
+            self._window.follow(inner)
 
     def __enter__(self) -> Session:
         """Open the window."""
-        self._window = _meter().begin()
+        self._thread = threading.get_ident()
+        self._queries = _Queries([], [], [])
+        self._window = _meter().begin(self._align)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the window, also when the block raised."""
+        if self._queries.lap is not None:
+            self._end_lap(self._queries.lap)
         if self._window is not None:
             self._measurement = self._window.end()
+            self._window = None
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Decorate ``function``: each call is measured and appended to its attribute ``calls``."""
@@ -100,7 +219,7 @@ class Session:
 
         @wraps(function)
         def measured(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            opened = _meter().begin()
+            opened = _meter().begin(self._align)
             try:
                 return function(*args, **kwargs)
             finally:
@@ -110,12 +229,21 @@ class Session:
         return measured
 
 
-def measure() -> Session:
+def measure(align: bool = False) -> Session:
     """A block to measure: a context manager and a decorator. The setup is that of the environment.
+
+    ``align`` watches the refreshes of slow counters (boards, which have one in 100 ms or so) for up to three periods
+    before the block and again after it: worth its time for blocks of less than some twenty periods.
 
     Raises :class:`~joulemark.sensors.SensorError`, when the block begins, if ``JOULEMARK_SYSFS`` is no folder.
     """
-    return Session()
+    return Session(align)
+
+
+def _with_devices(measurement: Measurement, in_use: dict[str, bool]) -> Measurement:
+    """A lap counts the devices that the whole block does: whose they are may have shown itself later."""
+    channels = tuple(replace(one, in_use=in_use.get(one.name, one.in_use)) for one in measurement.channels)
+    return replace(measurement, channels=channels)
 
 
 _opened: tuple[int, Meter, ExitStack] | None = None

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
-from joulemark.meter.energy import Edge, counter_energy, gauge_energy, may_have_wrapped_more, unwrapped
+from joulemark.meter.device_work import wait_for_devices
+from joulemark.meter.energy import Edge, Moved, counter_energy, gauge_energy
 from joulemark.records import Absence, Channel, ChannelEnergy, Measurement, Quantity, ReadFailure
+from joulemark.sensors.own_processes import in_use_by_us
+
+TYPE_CHECKING = False  # what type checkers take for true
+if TYPE_CHECKING:
+    from joulemark.meter.ticks import Ticks
 
 Clock = Callable[[], int]
 # (begin, end) in ns of the monotonic clock -> samples by channel name (ns, W), and the sampler's own CPU seconds
 Sample = Callable[[int, int], tuple[dict[str, list[tuple[int, float]]], float]]
+
+DISAGREES = "counter-disagrees"
+IDLE_READINGS_N = 10  # of a gauge in an idle window
+
+UNTOLD = "all-boards-counted"  # the reason code of boards of which nobody said whether they are ours
 
 # A counter that wraps is read again at the latest when this share of its range may have passed.
 KEEP_ALIVE_SHARE = 0.25
@@ -20,7 +32,17 @@ KEEP_ALIVE_SHARE = 0.25
 class Meter:
     """Open channels, ready to measure windows; windows may nest and overlap."""
 
-    __slots__ = ("_clock", "_sample", "absences", "channels", "counters", "gauges", "keep_alive_ns")
+    __slots__ = (
+        "_clock",
+        "_sample",
+        "absences",
+        "channels",
+        "counters",
+        "disagreeing",
+        "gauges",
+        "keep_alive_ns",
+        "untold",
+    )
 
     def __init__(
         self,
@@ -34,47 +56,92 @@ class Meter:
         self.absences = tuple(absences)
         self.counters = tuple(channel for channel in channels if channel.quantity is Quantity.ENERGY)
         self.gauges = tuple(channel for channel in channels if channel.quantity is Quantity.POWER)
+        self.disagreeing: set[str] = set()
+        self.untold = tuple(channel for channel in channels if channel.users is not None)
         wraps_s = [
-            channel.wrap_n * channel.count_j / channel.power_max_w for channel in self.counters if channel.wrap_n
+            turn_n * channel.count_j / channel.power_max_w
+            for channel in self.counters
+            if (turn_n := channel.wrap_n or channel.turn_n)
         ]
         self.keep_alive_ns = round(min(wraps_s) * KEEP_ALIVE_SHARE * 1e9) if wraps_s else None
         self._sample = sample
         self._clock = clock
 
-    def begin(self) -> Window:
-        """Open a window: read every counter."""
-        return Window(self, self._clock, self._sample)
+    def begin(self, align: bool = False, sleep: Callable[[float], None] = time.sleep) -> Window:
+        """Open a window: read every counter.
+
+        With ``align`` slow counters are watched for up to three of their update periods before it begins, and again
+        after it has ended, so that a window shorter than some twenty of them is measured better; see
+        :mod:`joulemark.meter.ticks`.
+        """
+        return Window(self, self._clock, self._sample, sleep if align else None)
+
+    def idle(self, duration_s: float, sleep: Callable[[float], None] = time.sleep) -> Measurement:
+        """Measure ``duration_s`` of doing nothing, and compare counters with gauges where a device has both.
+
+        Power is steady then, so that a few readings of a gauge are enough. A counter that disagrees is marked in this
+        window and in all later ones.
+        """
+        window = self.begin()
+        checked = [channel for channel in self.counters if channel.gauge is not None]
+        gauged_w: dict[str, list[float]] = {channel.name: [] for channel in checked}
+        ends_ns = window.began_ns + round(duration_s * 1e9)
+        for reading_i in range(IDLE_READINGS_N if checked else 0):
+            due_ns = window.began_ns + round((reading_i + 0.5) / IDLE_READINGS_N * duration_s * 1e9)
+            sleep(max(0.0, (due_ns - self._clock()) / 1e9))
+            for channel in checked:
+                if channel.gauge is not None:
+                    with suppress(ReadFailure):
+                        gauged_w[channel.name].append(channel.gauge())
+        sleep(max(0.0, (ends_ns - self._clock()) / 1e9))
+        measurement = window.end()
+        for energy in measurement.channels:
+            if _disagrees(energy, gauged_w.get(energy.name, []), measurement.duration_s):
+                self.disagreeing.add(energy.name)
+        channels = [_marked(one) if one.name in self.disagreeing else one for one in measurement.channels]
+        return replace(measurement, channels=tuple(channels))
 
 
 class Window:
     """One open window. :meth:`refresh` may be called as often as one likes; :meth:`end` closes it."""
 
     __slots__ = (
-        "_ambiguous",
+        "_before",
         "_begin",
         "_clock",
-        "_counts",
         "_cpu_ns",
         "_last",
         "_meter",
+        "_moved",
         "_next_ns",
         "_opened_ns",
         "_sample",
+        "_sleep",
         "_started_at",
+        "_used",
         "began_ns",
     )
 
-    def __init__(self, meter: Meter, clock: Clock, sample: Sample | None) -> None:
+    def __init__(
+        self, meter: Meter, clock: Clock, sample: Sample | None, sleep: Callable[[float], None] | None
+    ) -> None:
+        self._sleep = sleep  # None: edges are not aligned
+        self._before: dict[str, Ticks] = {}
+        if sleep is not None:
+            from joulemark.meter.ticks import watch
+
+            wait_for_devices()
+            self._before = watch(meter.counters, clock, sleep)
         cpu_ns = time.thread_time_ns()
         self._meter = meter
         self._clock = clock
         self._sample = sample
         self._started_at = time.time()
-        _synchronise_devices()
+        wait_for_devices()
         self._opened_ns = clock()
         self._begin = self._last = [_read(channel, clock) for channel in meter.counters]
-        self._counts: list[float | None] = [0] * len(meter.counters)
-        self._ambiguous: set[int] = set()
+        self._moved = [Moved() for _ in meter.counters]
+        self._used: frozenset[str] = frozenset()
         self.began_ns = clock()
         self._next_ns = None if meter.keep_alive_ns is None else self.began_ns + meter.keep_alive_ns
         self._cpu_ns = time.thread_time_ns() - cpu_ns
@@ -87,11 +154,34 @@ class Window:
             # A reading that fails here is made up for by the next one.
             self._advance([last if now.value is None else now for last, now in zip(self._last, edges, strict=True)])
             self._next_ns = self._clock() + (self._meter.keep_alive_ns or 0)
+            self.look()
             self._cpu_ns += time.thread_time_ns() - cpu_ns
+
+    def follow(self, inner: Window) -> None:
+        """Take the last readings of a window that has ended inside this one, on the same thread, for one's own.
+
+        It costs no reading, and leaves less to guess when a counter is set back later.
+        """
+        readings = zip(self._last, inner._last, strict=True)
+        self._advance([last if now.value is None or now.at_ns <= last.at_ns else now for last, now in readings])
+
+    def look(self) -> None:
+        """See which boards are used by this process and its children now, where nobody has said which are ours.
+
+        :meth:`end` looks by itself; this is for processes that have ended by then.
+        """
+        self._look()
+
+    def _look(self) -> frozenset[str]:
+        """The boards that told who uses them."""
+        listed = {channel.name: channel.users() for channel in self._meter.untold if channel.users is not None}
+        if listed:
+            self._used |= in_use_by_us(listed)
+        return frozenset(name for name, pids in listed.items() if pids is not None)
 
     def end(self) -> Measurement:
         """Close the window and say what every channel measured."""
-        _synchronise_devices()
+        wait_for_devices()
         ended_ns = self._clock()
         cpu_ns = time.thread_time_ns()
         counters = self._meter.counters
@@ -100,19 +190,40 @@ class Window:
         edges_s = ((self._clock() - self._opened_ns) - (ended_ns - self.began_ns)) / 1e9
         self._cpu_ns += time.thread_time_ns() - cpu_ns
         self._advance(ends)
+        aligned = self._aligned(ends, ended_ns)
         energies = {
-            channel.name: counter_energy(channel, begin, end, counts, index in self._ambiguous, edges_s)
-            for index, (channel, begin, end, counts) in enumerate(
-                zip(counters, self._begin, ends, self._counts, strict=True)
-            )
+            channel.name: counter_energy(channel, begin, end, moved, edges_s)
+            for channel, begin, end, moved in zip(counters, self._begin, ends, self._moved, strict=True)
         }
+        energies |= aligned
         sampler_cpu_s = self._add_gauges(energies, ended_ns)
+        if self._meter.untold:
+            self._tell_apart(energies)
+        for name in self._meter.disagreeing:
+            energies[name] = _marked(energies[name])
         return Measurement(
             started_at=_iso_time(self._started_at),
             duration_s=(ended_ns - self.began_ns) / 1e9,
             channels=tuple(energies[channel.name] for channel in self._meter.channels),
             harness_cpu_s=self._cpu_ns / 1e9 + sampler_cpu_s,
         )
+
+    def _aligned(self, ends: list[Edge], ended_ns: int) -> dict[str, ChannelEnergy]:
+        """The energies of slow counters whose ticks were seen around the window."""
+        if not self._before or self._sleep is None:
+            return {}
+        from joulemark.meter.ticks import energy_between, watch
+
+        counters = self._meter.counters
+        after = watch([channel for channel in counters if channel.name in self._before], self._clock, self._sleep)
+        span, found = (self.began_ns, ended_ns), {}
+        for channel, begin, end, moved in zip(counters, self._begin, ends, self._moved, strict=True):
+            if channel.name in after:
+                ticks = self._before[channel.name], after[channel.name]
+                energy = energy_between(channel, span, (begin, end), moved, *ticks)
+                if energy is not None:
+                    found[channel.name] = energy
+        return found
 
     def _add_gauges(self, energies: dict[str, ChannelEnergy], ended_ns: int) -> float:
         if not self._meter.gauges:
@@ -122,14 +233,43 @@ class Window:
             energies[channel.name] = gauge_energy(channel, self.began_ns, ended_ns, samples.get(channel.name))
         return sampler_cpu_s
 
+    def _tell_apart(self, energies: dict[str, ChannelEnergy]) -> None:
+        """Where boards are used by processes of ours, those that told of none are not ours."""
+        told = self._look()
+        if not self._used:
+            return
+        for name in told | self._used:
+            energy = energies[name]
+            reasons = tuple(code for code in energy.reasons if code != UNTOLD)
+            energies[name] = replace(energy, in_use=name in self._used, reasons=reasons)
+
     def _advance(self, edges: list[Edge]) -> None:
         """Add what each counter moved since it was last read."""
-        for index, (channel, before, now) in enumerate(zip(self._meter.counters, self._last, edges, strict=True)):
-            so_far, moved = self._counts[index], unwrapped(channel, before, now)
-            self._counts[index] = None if so_far is None or moved is None else so_far + moved
-            if moved is not None and may_have_wrapped_more(channel, before, now, moved):
-                self._ambiguous.add(index)
+        for channel, moved, before, now in zip(self._meter.counters, self._moved, self._last, edges, strict=True):
+            if now is not before:
+                moved.advance(channel, before, now)
         self._last = edges
+
+
+def _disagrees(energy: ChannelEnergy, gauged_w: Sequence[float], duration_s: float) -> bool:
+    """Whether the counter of an idle window and the gauge differ by more than 10 % and by what the window leaves open.
+
+    Open are the update period at each edge, and the mean of a few readings of a power that varies.
+    """
+    if energy.energy_j is None or len(gauged_w) < IDLE_READINGS_N:
+        return False
+    from statistics import fmean, stdev  # with the next one half as much to load as all of the meter
+
+    from joulemark.sensors.calibrate import counter_disagrees
+
+    mean_w = fmean(gauged_w)
+    slack_j = energy.budget.update_j + 2 * stdev(gauged_w) / len(gauged_w) ** 0.5 * duration_s
+    return counter_disagrees(energy.energy_j, mean_w * duration_s, slack_j)
+
+
+def _marked(energy: ChannelEnergy) -> ChannelEnergy:
+    """The energy of a counter that has been seen to disagree with its gauge."""
+    return energy if DISAGREES in energy.reasons else replace(energy, reasons=(*energy.reasons, DISAGREES))
 
 
 def _iso_time(since_epoch_s: float) -> str:
@@ -145,10 +285,3 @@ def _read(channel: Channel, clock: Clock) -> Edge:
     except ReadFailure as failure:
         value, reason = None, failure.reason
     return Edge(clock(), value, reason)
-
-
-def _synchronise_devices() -> None:
-    """Wait for work queued on a GPU, through whichever framework the program has loaded already."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.synchronize()

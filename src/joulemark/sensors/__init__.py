@@ -90,6 +90,22 @@ def setup_from_environment(sysfs: Path | None = None, requests: tuple[str, ...] 
     return Setup(sysfs=root, requests=requests)
 
 
+def requests_in(text: str) -> tuple[str, ...]:
+    """The requests in a list with commas: ``rapl,system:command=meter --format a,b,nvml`` are three.
+
+    A comma inside an argument parts nothing, unless the name of a sensor follows it.
+    """
+    requests: list[str] = []
+    names = sensor_points()
+    for part in text.split(","):
+        name = part.partition(":")[0].strip()
+        if requests and ":" in requests[-1] and name not in names:
+            requests[-1] += f",{part}"
+        elif part.strip():
+            requests.append(part)
+    return tuple(request.strip() for request in requests)
+
+
 def sensor_points() -> Mapping[str, str]:
     """All registered sensors, ours and third parties': name to ``module:function``.
 
@@ -168,11 +184,11 @@ def _has_sign(name: str, setup: Setup) -> bool:
     if name == "apple":
         return sys.platform == "darwin"
     if name == "nvml":
-        return _linker_finds(b"libnvidia-ml.so.1")
+        return linker_finds(b"libnvidia-ml.so.1")
     return name not in SIGNS or (setup.sysfs / SIGNS[name]).exists()
 
 
-def _linker_finds(library: bytes) -> bool:
+def linker_finds(library: bytes) -> bool:
     """Whether the dynamic linker would find ``library``: in its cache, its path, or the folders it always searches."""
     try:
         with open("/etc/ld.so.cache", "rb") as cache:
@@ -190,11 +206,12 @@ def _turn(name: str) -> tuple[bool, int]:
 
 
 def _measured(channels: list[Channel]) -> set[Component]:
-    """The components that have a counter or a gauge of their own."""
+    """The components that have a counter or a gauge of their own, or are inside that of another one."""
     return {
-        channel.component
+        part
         for channel in channels
         if channel.provenance in (Provenance.COUNTER, Provenance.SAMPLED) and channel.part_of is None
+        for part in (channel.component, *channel.covers)
     }
 
 

@@ -5,9 +5,9 @@ monitors declare. A sample holds the counts of all channels of the group; energy
 when the sensor was opened, in the unit that the channel states (mJ, µJ or nJ). Chips made of several dies prefix the
 names with ``DIE_n_``. Memory is not inside the processor's count.
 
-None of this has been run: there was no such machine to try it on. Names, units and signatures are from
-https://github.com/dehydratedpotato/socpowerbud and https://github.com/Cimburgia/mpwrm; compare with
-``sudo powermetrics`` before relying on it.
+None of this has been run on a Mac: there was none to try it on, only libraries of our own with the same functions.
+Names, units and signatures are from https://github.com/dehydratedpotato/socpowerbud and
+https://github.com/Cimburgia/mpwrm; compare with ``sudo powermetrics`` before relying on it.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class _Report:
     subscription: int
     channels: Any
     first: int  # the sample taken when the sensor was opened
+    owned: list[int]  # what is to be released in the end
 
 
 @contextmanager
@@ -74,8 +75,15 @@ def apple(setup: Setup) -> Iterator[Found]:
     if platform.system() != "Darwin":
         yield Found(absences=(Absence("apple", "this is not macOS"),))
         return
+    with energy_report(CORE_FOUNDATION, IO_REPORT) as found:
+        yield found
+
+
+@contextmanager
+def energy_report(core_foundation: str, io_report: str) -> Iterator[Found]:
+    """The channels of the report that two libraries, by their paths, give; what was taken is released in the end."""
     try:
-        report = _open_report()
+        report = _open_report(core_foundation, io_report)
     except (OSError, AttributeError) as error:
         yield Found(absences=(Absence("apple", f"the energy report of macOS cannot be read: {error}"),))
         return
@@ -88,7 +96,7 @@ def apple(setup: Setup) -> Iterator[Found]:
         absences = () if channels else (Absence("apple", "the energy report has none of the channels that are known"),)
         yield Found(tuple(channels), absences)
     finally:
-        report.foundation.CFRelease(report.first)
+        _release(report.foundation, report.owned)
 
 
 def part_of_chip(name: str) -> tuple[str, Component] | None:
@@ -124,26 +132,37 @@ def _reader(report: _Report, name: str) -> Callable[[], int]:
     return read
 
 
-def _open_report() -> _Report:
-    foundation, library = ctypes.CDLL(CORE_FOUNDATION), ctypes.CDLL(IO_REPORT)
+def _open_report(core_foundation: str, io_report: str) -> _Report:
+    foundation, library = ctypes.CDLL(core_foundation), ctypes.CDLL(io_report)
     for loaded, functions in ((foundation, _FOUNDATION), (library, _REPORT)):
         for name, (result, arguments) in functions.items():
             function = getattr(loaded, name)
             function.restype, function.argtypes = result, arguments
-    group = foundation.CFStringCreateWithCString(None, b"Energy Model", _UTF8)
-    found = library.IOReportCopyChannelsInGroup(group, None, 0, 0, 0)
-    foundation.CFRelease(group)
-    if not found:
-        raise OSError("there is no group 'Energy Model'")
-    wanted = foundation.CFDictionaryCreateMutableCopy(None, 0, found)
+    owned: list[int] = []
+
+    def own(made: int | None, otherwise: str) -> int:
+        if not made:
+            _release(foundation, owned)
+            raise OSError(otherwise)
+        owned.append(made)
+        return made
+
+    group = own(foundation.CFStringCreateWithCString(None, b"Energy Model", _UTF8), "it makes no text")
+    found = own(library.IOReportCopyChannelsInGroup(group, None, 0, 0, 0), "there is no group 'Energy Model'")
+    wanted = own(foundation.CFDictionaryCreateMutableCopy(None, 0, found), "its channels cannot be copied")
     channels = _Pointer()
-    subscription = library.IOReportCreateSubscription(None, wanted, ctypes.byref(channels), 0, None)
-    if not subscription:
-        raise OSError("it cannot be subscribed to")
-    first = library.IOReportCreateSamples(subscription, channels, None)
-    if not first:
-        raise OSError("it gives no sample")
-    return _Report(foundation, library, subscription, channels, first)
+    made = library.IOReportCreateSubscription(None, wanted, ctypes.byref(channels), 0, None)
+    subscription = own(made, "it cannot be subscribed to")
+    if channels.value:
+        owned.append(channels.value)
+    first = own(library.IOReportCreateSamples(subscription, channels, None), "it gives no sample")
+    return _Report(foundation, library, subscription, channels, first, owned)
+
+
+def _release(foundation: Any, owned: list[int]) -> None:
+    """Release objects, the latest first."""
+    while owned:
+        foundation.CFRelease(owned.pop())
 
 
 def _counts(report: _Report) -> dict[str, tuple[int, str]]:

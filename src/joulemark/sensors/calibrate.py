@@ -2,12 +2,16 @@
 
 The period and the step that drivers state are often not what boards do; both enter every error bar. Reading is work
 for the machine: calibrate before measuring, never in a window.
+
+Where a device has a counter and a gauge, both are compared over the same seconds. They have disagreed on real boards:
+https://github.com/ROCm/amdsmi/issues/38 is one case.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -16,6 +20,8 @@ from joulemark.records import Channel, Quantity, ReadFailure
 
 DURATION_S = 1.0
 TICKS_ENOUGH_N = 20
+COMPARED_TICKS_MIN_N = 5
+DISAGREEMENT_RATIO = 0.1  # more than that between counter and gauge is no tolerance any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,13 @@ class Calibration:
     resolution_j: float | None  # smallest step of an energy channel
     read_cost_s: float | None  # median time that a reading takes
     ticks_n: int  # changes of the reading
+    counter_ratio: float | None = None  # what the counter moved, over the integral of the gauge at the same time
+    disagrees: bool = False  # that ratio is further from 1 than the two can be by tolerance and by their periods
+
+
+def counter_disagrees(counted_j: float, gauged_j: float, slack_j: float) -> bool:
+    """Whether a counter and a gauge differ by more than 10 % and ``slack_j``, by which they may be out of step."""
+    return abs(counted_j - gauged_j) > DISAGREEMENT_RATIO * gauged_j + slack_j
 
 
 def calibrate(
@@ -34,6 +47,7 @@ def calibrate(
     """Read ``channel`` until it has changed often enough, for ``duration_s`` at most; ``clock`` counts ns."""
     costs_ns: list[int] = []
     ticks: list[tuple[int, float]] = []  # when the reading changed, and by how much
+    gauged_w: list[float] = []  # at each tick
     last: float | None = None
     before_ns = clock()
     ends_ns = before_ns + round(duration_s * 1e9)
@@ -47,12 +61,34 @@ def calibrate(
         costs_ns.append(after_ns - before_ns)
         if last is not None and value != last:
             ticks.append((after_ns, value - last))
-        last, before_ns = value, after_ns
+            if channel.gauge is not None:
+                with suppress(ReadFailure):
+                    gauged_w.append(channel.gauge())
+        last, before_ns = value, clock() if channel.gauge is not None else after_ns
     distances_ns = [later_ns - earlier_ns for (earlier_ns, _), (later_ns, _) in pairwise(ticks)]
+    ratio, disagrees = _compared(channel, ticks, gauged_w)
     steps = [step for _, step in ticks if step > 0]  # a negative one is a wrap or a driver loaded anew
     return Calibration(
         update_period_s=median(distances_ns) / 1e9 if distances_ns else None,
         resolution_j=min(steps) * channel.count_j if steps and channel.quantity is Quantity.ENERGY else None,
         read_cost_s=median(costs_ns) / 1e9 if costs_ns else None,
         ticks_n=len(ticks),
+        counter_ratio=ratio,
+        disagrees=disagrees,
     )
+
+
+def _compared(
+    channel: Channel, ticks: Sequence[tuple[int, float]], gauged_w: Sequence[float]
+) -> tuple[float | None, bool]:
+    """The counter from its first tick to its last, over the gauge, each reading held for the update before it."""
+    steps = [step for _, step in ticks[1:]]
+    if len(gauged_w) != len(ticks) or len(ticks) <= COMPARED_TICKS_MIN_N or min(steps) < 0:
+        return None, False
+    updates_s = [(later_ns - earlier_ns) / 1e9 for (earlier_ns, _), (later_ns, _) in pairwise(ticks)]
+    counted_j = sum(steps) * channel.count_j
+    gauged_j = sum(power_w * update_s for power_w, update_s in zip(gauged_w[1:], updates_s, strict=True))
+    if gauged_j <= 0:
+        return None, False
+    slack_j = 2 * median(updates_s) * (max(gauged_w) - min(gauged_w))
+    return counted_j / gauged_j, counter_disagrees(counted_j, gauged_j, slack_j)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from joulemark.sensors import Setup
 from joulemark.sensors.nvml import LIBRARY, BoardState, boards_state
+from joulemark.sensors.own_processes import is_ours
 
 FOREIGN_LOAD_RATIO = 0.10  # of all processors
 STOLEN_RATIO = 0.01
@@ -107,14 +108,14 @@ def board_disturbances(
 
 
 def _foreign(pids: set[int], own_pids: frozenset[int]) -> bool:
-    """Whether a process on a board is not ours.
+    """Whether a process on a board is neither ours nor a descendant of ours.
 
     In a container NVML names processes by the numbers of the host, which mean nothing here: one such number may be
     our own process, if that is not among the others.
     """
-    others = pids - own_pids
+    others = {pid for pid in pids - own_pids if not is_ours(pid)}
     unknown = {pid for pid in others if not Path("/proc", str(pid)).exists()}
-    return bool(others - unknown) or len(unknown) > (0 if pids & own_pids else 1)
+    return bool(others - unknown) or len(unknown) > (0 if pids - others else 1)
 
 
 def _more(before: float | None, after: float | None) -> float:

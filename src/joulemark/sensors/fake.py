@@ -57,16 +57,29 @@ def known_energy_channel(
     update_period_s: float = 1e-3,
     count_j: float = 1e-6,
     wrap_n: int | None = None,
+    seen_ratio: float = 1.0,
+    power_max_w: float = 2000.0,
     accuracy_ratio: float = 0.0,
     in_use: bool = True,
     part_of: str | None = None,
 ) -> Channel:
-    """A counter over ``profile`` on ``clock`` that is refreshed every ``update_period_s`` and wraps at ``wrap_n``."""
+    """A counter over ``profile`` on ``clock`` that is refreshed every ``update_period_s`` and wraps at ``wrap_n``.
+
+    With a ``seen_ratio`` below 1 it looks only at the end of each update, and takes the mean power there for all of it.
+    """
     period_ns = round(update_period_s * 1e9)
 
+    def accumulated_j(updates_n: int) -> float:
+        if seen_ratio == 1:
+            return energy_until_j(profile, updates_n * period_ns / 1e9)
+        period_s = period_ns / 1e9
+        return math.fsum(
+            (energy_until_j(profile, n * period_s) - energy_until_j(profile, (n - seen_ratio) * period_s)) / seen_ratio
+            for n in range(1, updates_n + 1)
+        )
+
     def read() -> int:
-        refreshed_s = clock() // period_ns * period_ns / 1e9
-        counts = math.floor(energy_until_j(profile, refreshed_s) / count_j)
+        counts = math.floor(accumulated_j(clock() // period_ns) / count_j)
         return counts if wrap_n is None else counts % wrap_n
 
     return Channel(
@@ -80,6 +93,8 @@ def known_energy_channel(
         resolution_j=count_j,
         update_period_s=update_period_s,
         wrap_n=wrap_n,
+        seen_ratio=seen_ratio,
+        power_max_w=power_max_w,
         accuracy_ratio=accuracy_ratio,
         in_use=in_use,
         part_of=part_of,

@@ -6,8 +6,9 @@
 - AMD processors under the ``amd_energy`` driver: 64-bit counters of sockets and cores. The cores are inside their
   socket and may be hundreds: only sockets are read, under the names that RAPL gives them.
 - Intel GPUs (``i915``, ``xe``): a counter of the card, or of the package inside it. The driver follows a 32-bit
-  register (262 kJ): windows longer than that at full power lose a turn unless somebody reads in between.
-- Jetson boards: INA3221 monitors give the voltage and the current of each rail. ``VDD_IN`` contains the others.
+  register (262 kJ) and loses a turn of it when nobody reads for so long, so long windows read it in between.
+- Jetson boards: INA3221 monitors give the voltage and the current of each rail. ``VDD_IN`` contains the others, and
+  the memory, which has no rail of its own on most boards.
 
 Sources: https://docs.nvidia.com/grace-perf-tuning-guide/power-thermals.html,
 https://www.kernel.org/doc/html/v5.9/hwmon/amd_energy.html, Documentation/ABI/testing/sysfs-driver-intel-i915-hwmon and
@@ -33,11 +34,14 @@ GRACE_INTERVAL_S = 0.05  # over which Grace takes its mean when it does not say
 AMD_RESOLUTION_J = 125e-6  # the coarser of the two units that the driver knows
 AMD_UPDATE_PERIOD_S = 1e-3
 INTEL_RESOLUTION_J = 61e-6  # 2⁻¹⁴ J, the unit of the register
+INTEL_TURN_N = 2 ** (32 - 14) * 1_000_000  # µJ in a turn of the register: 2³² of its units
 INTEL_UPDATE_PERIOD_S = 0.1  # not documented: the slow end of what GPUs do
+POWER_MAX_W = 2000.0  # of a part that states no limit
 INA_UPDATE_PERIOD_S = 0.1  # the chip converts in milliseconds; its averaging is set by the board
 
 _GRACE = re.compile(r"(Module|Grace|CPU|SysIO) Power Socket (\d+)", re.IGNORECASE)
 _WHOLE_RAILS = ("VDD_IN", "POM_5V_IN")
+_RAIL_COVERS = (Component.CPU, Component.GPU, Component.DRAM)
 _RAIL_PARENTS = {"VDDQ_VDD2_1V8AO": "VIN_SYS_5V0"}  # the memory of AGX Orin is fed from (and measured at) the 5 V rail
 
 
@@ -110,6 +114,7 @@ def _gauge(
     period_s: float,
     files: tuple[Path, ...],
     part_of: str | None = None,
+    covers: tuple[Component, ...] = (),
     reasons: tuple[str, ...] = (),
 ) -> _Monitor:
     channel = partial(
@@ -121,13 +126,21 @@ def _gauge(
         device=device,
         update_period_s=period_s,
         part_of=part_of,
+        covers=covers,
         reasons=reasons,
     )
     return _Monitor(name, channel, files, MICRO)
 
 
 def _counter(
-    name: str, component: Component, device: str, resolution_j: float, period_s: float, file: Path
+    name: str,
+    component: Component,
+    device: str,
+    resolution_j: float,
+    period_s: float,
+    file: Path,
+    turn_n: int | None = None,
+    power_max_w: float = POWER_MAX_W,
 ) -> _Monitor:
     channel = partial(
         Channel,
@@ -139,6 +152,8 @@ def _counter(
         count_j=MICRO,
         resolution_j=resolution_j,
         update_period_s=period_s,
+        turn_n=turn_n,
+        power_max_w=power_max_w,
     )
     return _Monitor(name, channel, (file,), 1)
 
@@ -158,7 +173,8 @@ def _grace(folders: Iterable[Path]) -> Iterator[_Monitor]:
                 reasons = ("module-scope",)
                 yield _gauge(f"module-{socket}", Component.SYSTEM, device, period_s, files, reasons=reasons)
             elif part == "grace":
-                yield _gauge(f"grace-{socket}", Component.CPU, f"{device}, memory included", period_s, files)
+                name, covers = f"grace-{socket}", (Component.DRAM,)
+                yield _gauge(name, Component.CPU, f"{device}, memory included", period_s, files, covers=covers)
             else:
                 component = Component.CPU if part == "cpu" else Component.BOARD
                 yield _gauge(f"grace-{part}-{socket}", component, device, period_s, files, f"grace-{socket}")
@@ -186,8 +202,23 @@ def _intel_gpus(folders: Iterable[Path]) -> Iterator[_Monitor]:
         file = next((file for file in (folder / "energy1_input", folder / "energy2_input") if file.exists()), None)
         if file is not None:
             device = f"Intel GPU {address} ({_text(folder / 'name')})"
-            name = f"intel-gpu{index}"
-            yield _counter(name, Component.GPU, device, INTEL_RESOLUTION_J, INTEL_UPDATE_PERIOD_S, file)
+            yield _counter(
+                f"intel-gpu{index}",
+                Component.GPU,
+                device,
+                INTEL_RESOLUTION_J,
+                INTEL_UPDATE_PERIOD_S,
+                file,
+                INTEL_TURN_N,
+                _intel_power_max_w(folder),
+            )
+
+
+def _intel_power_max_w(folder: Path) -> float:
+    """Twice the greatest limit that the driver states (µW); short peaks stay below that."""
+    limits = [_text(folder / f"power{number}_{kind}") for number in (1, 2) for kind in ("max", "rated_max", "crit")]
+    stated_uw = [int(limit) for limit in limits if limit.isdigit() and int(limit) > 0]
+    return 2 * MICRO * max(stated_uw) if stated_uw else POWER_MAX_W
 
 
 def _jetson_rails(folders: Iterable[Path]) -> list[_Monitor]:
@@ -204,7 +235,8 @@ def _jetson_rails(folders: Iterable[Path]) -> list[_Monitor]:
     for label, files in rails.items():  # mV times mA is µW
         parent = whole if whole not in (None, label) else _RAIL_PARENTS.get(label)
         part_of = parent.lower() if parent in rails else None
-        monitors.append(_gauge(label.lower(), _rail_part(label), f"rail {label}", INA_UPDATE_PERIOD_S, files, part_of))
+        part, covers = _rail_part(label), _RAIL_COVERS if label == whole else ()
+        monitors.append(_gauge(label.lower(), part, f"rail {label}", INA_UPDATE_PERIOD_S, files, part_of, covers))
     return monitors
 
 

@@ -19,7 +19,8 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from joulemark.records import Absence, Channel, Component, Provenance, Quantity, ReadFailure
@@ -28,6 +29,8 @@ from joulemark.sensors import Found, Setup
 LIBRARY = "libnvidia-ml.so.1"
 COUNT_J = 1e-3
 UPDATE_PERIOD_S = 0.1  # the slow end of what boards do
+POWER_MAX_W = 2000.0  # of a board that does not state its limit
+PART_TIME_RATIO = 0.25  # the share of the time at which the sensor of a part-time board looks
 MEAN_POWER_PERIOD_S = 1.0  # over which the older power function takes its mean
 ACCURACY_RATIO = 0.05
 POWER_INSTANT_FIELD = 186  # NVML_FI_DEV_POWER_INSTANT
@@ -261,45 +264,63 @@ def _channel(pynvml: Any, handle: Any, board: Board, ours: Selection) -> Channel
     reasons: tuple[str, ...] = ("mig-shared",) if board.mig else ()
     reasons += ("device-order-assumed",) if ours.assumed else ()
     reasons += ("all-boards-counted",) if ours.untold else ()
-    reasons += ("part-time-sensor",) if PART_TIME.search(board.name) else ()
+    part_time = PART_TIME.search(board.name) is not None
+    reasons += ("part-time-sensor",) if part_time else ()
     counter = _reader(pynvml, lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle))
-    if _answers(counter):
-        return Channel(
-            name=f"gpu{board.index}",
-            component=Component.GPU,
-            provenance=Provenance.COUNTER,
-            quantity=Quantity.ENERGY,
-            read=counter,
-            device=board.name,
-            count_j=COUNT_J,
-            resolution_j=COUNT_J,
-            update_period_s=UPDATE_PERIOD_S,
-            accuracy_ratio=ACCURACY_RATIO,
-            in_use=board.index in ours.indices,
-            reasons=reasons,
-        )
     instant = _reader(pynvml, lambda: _instant_power_w(pynvml, handle))
-    if _answers(instant):
-        gauge, period_s = instant, UPDATE_PERIOD_S
-    else:
+    channel = Channel(
+        name=f"gpu{board.index}",
+        component=Component.GPU,
+        provenance=Provenance.COUNTER,
+        quantity=Quantity.ENERGY,
+        read=counter,
+        device=board.name,
+        count_j=COUNT_J,
+        resolution_j=COUNT_J,
+        update_period_s=UPDATE_PERIOD_S,
+        seen_ratio=PART_TIME_RATIO if part_time else 1.0,
+        accuracy_ratio=ACCURACY_RATIO,
+        power_max_w=_power_limit_w(pynvml, handle) or POWER_MAX_W,
+        in_use=board.index in ours.indices,
+        reasons=reasons,
+        gauge=instant if _answers(instant) else None,
+        users=partial(_users, pynvml, handle) if ours.untold else None,
+    )
+    if _answers(counter):
+        return channel
+    gauge, period_s = channel.gauge, UPDATE_PERIOD_S
+    if gauge is None:
         gauge = _reader(pynvml, lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000)
         if not _answers(gauge):
             return None
         architecture = _asked(pynvml, lambda: pynvml.nvmlDeviceGetArchitecture(handle))
         instantaneous = architecture is not None and architecture <= ARCHITECTURE_TURING
         period_s = UPDATE_PERIOD_S if instantaneous else MEAN_POWER_PERIOD_S
-    return Channel(
-        name=f"gpu{board.index}",
-        component=Component.GPU,
+    return replace(
+        channel,
         provenance=Provenance.SAMPLED,
         quantity=Quantity.POWER,
         read=gauge,
-        device=board.name,
+        count_j=1.0,
+        resolution_j=0.0,
         update_period_s=period_s,
-        accuracy_ratio=ACCURACY_RATIO,
-        in_use=board.index in ours.indices,
-        reasons=reasons,
+        gauge=None,
     )
+
+
+def _users(pynvml: Any, handle: Any) -> frozenset[int] | None:
+    """The processes that compute on a board, through the multi-process service too; ``None`` if it does not tell."""
+    processes = _asked(pynvml, lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(handle))
+    if processes is None:
+        return None
+    shared = _asked(pynvml, lambda: pynvml.nvmlDeviceGetMPSComputeRunningProcesses(handle)) or []
+    return frozenset(process.pid for process in (*processes, *shared))
+
+
+def _power_limit_w(pynvml: Any, handle: Any) -> float | None:
+    """The limit that the board holds its mean power to."""
+    limit_mw = _asked(pynvml, lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(handle))
+    return limit_mw / 1000 if limit_mw else None
 
 
 def _instant_power_w(pynvml: Any, handle: Any) -> float:
@@ -361,7 +382,7 @@ def _asked(pynvml: Any, query: Callable[[], _T]) -> _T | None:
     """The answer to ``query``, or ``None`` where the board or the driver does not support it."""
     try:
         return query()
-    except pynvml.NVMLError:
+    except (pynvml.NVMLError, pynvml.NVMLLibraryMismatchError):  # the latter: the driver has another version of it
         return None
 
 

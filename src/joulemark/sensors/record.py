@@ -53,5 +53,6 @@ def _reading(channel: Channel) -> float | str:
 
 
 def _entry(channel: Channel, samples: list[Sample]) -> dict[str, object]:
-    entry = {item.name: getattr(channel, item.name) for item in fields(channel) if item.name != "read"}
+    left_out = ("read", "gauge", "users")  # functions of the living device
+    entry = {item.name: getattr(channel, item.name) for item in fields(channel) if item.name not in left_out}
     return entry | {"samples": samples}

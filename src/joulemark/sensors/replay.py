@@ -53,6 +53,7 @@ def _channel(entry: Mapping[str, Any], clock: Callable[[], int], opened_ns: int)
         "component": Component(fields["component"]),
         "provenance": Provenance(fields["provenance"]),
         "quantity": Quantity(fields["quantity"]),
+        "covers": tuple(Component(part) for part in fields.get("covers", ())),
         "reasons": (*fields.get("reasons", ()), "replayed"),
     }
     samples = [(float(time_s), value) for time_s, value in entry["samples"]]

@@ -3,8 +3,8 @@
 ``--sensors 'system:command=ipmitool dcmi power reading'`` runs a command (no shell) and reads what it prints;
 ``--sensors system:url=http://127.0.0.1:8000/power`` fetches an address. Understood are a bare number of watts, IPMI's
 ``Instantaneous power reading``, and the JSON of Redfish, Tasmota and Shelly plugs. Redirections and proxies are not
-followed. Who needs to log in, or a certificate of their own, or a comma, names a script that does it: a password in a
-request would end up in process lists.
+followed. Who needs to log in names a script that does it: a password in a request would end up in process lists.
+Certificates are verified; ``SSL_CERT_FILE`` names one that is to be trusted.
 
 Asking takes from milliseconds to seconds and is work for the machine, so a thread asks once a second at most and
 readings are its last answer. Such meters are a second to a minute old; the update period is taken to be a second, or
@@ -31,6 +31,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import IO, Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from joulemark.reasons import REASONS
 from joulemark.records import Absence, Channel, Component, Provenance, Quantity, ReadFailure
 from joulemark.sensors import Found, SensorError, Setup
 
@@ -72,8 +73,10 @@ def system(setup: Setup) -> Iterator[Found]:
         took_s = time.monotonic() - began_s
     except ReadFailure as failure:
         asker.close()
-        why = f"{device}: {failure.reason}"
-        yield Found(absences=(Absence("system", why, "try it by hand; it has to answer with watts"),))
+        remedy = "try it by hand; it has to answer with watts"
+        if failure.reason == "certificate-not-trusted":
+            remedy = REASONS[failure.reason].remedy
+        yield Found(absences=(Absence("system", f"{device}: {failure.reason}", remedy),))
         return
     try:
         yield Found((_channel(device, asker, max(ASK_PERIOD_S, took_s)),))
@@ -272,7 +275,8 @@ def _address(target: str) -> tuple[str, Callable[[], float]]:
 
 def _fetched(parts: SplitResult) -> bytes:
     """The body at an address, within the time and the size allowed."""
-    import http.client  # tens of ms, for those who name an address
+    import http.client  # with the next one tens of ms, for those who name an address
+    import ssl
 
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     deadline_s = time.monotonic() + ANSWER_MAX_S
@@ -292,6 +296,8 @@ def _fetched(parts: SplitResult) -> bytes:
                     raise ReadFailure("read-failed")
         except TimeoutError:
             raise ReadFailure("answer-late") from None
+        except ssl.SSLCertVerificationError:
+            raise ReadFailure("certificate-not-trusted") from None
         except (OSError, http.client.HTTPException):  # refused, unreachable, not HTTP
             raise ReadFailure("read-failed") from None
     return answer

@@ -1,0 +1,165 @@
+"""Several boards of which nobody said which are ours: what uses them decides. Every reader is a process of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from known_power import steady
+from nvml_shim import Board, Boards, nvml_shim
+
+from joulemark.sensors.own_processes import in_use_by_us, is_ours
+
+pytest.importorskip("pynvml")
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="the simulators need a C compiler")
+
+IDLE, BUSY = steady(80.0), steady(300.0)
+UNTOLD = "all-boards-counted"
+
+MEASURED = """
+    import json, os, subprocess, sys, time
+    from joulemark.meter import open_meter
+    from joulemark.sensors import Setup
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with open(sys.argv[1], "w") as file:
+        file.write(str(child.pid))
+    with open_meter(Setup(requests=("nvml",))) as meter:
+        window = meter.begin()
+        time.sleep(0.25)
+        measurement = window.end()
+    child.communicate(b"\\n")
+    print(json.dumps({
+        channel.name: [channel.in_use, channel.energy_j, "all-boards-counted" in channel.reasons]
+        for channel in measurement.channels
+    }))
+"""
+
+
+def environment(shim: Boards, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    return kept | dict(shim.environment) | more
+
+
+def measured(shim: Boards, pid_file: Path, **more: str) -> dict[str, list[Any]]:
+    program = [sys.executable, "-c", textwrap.dedent(MEASURED), str(pid_file)]
+    done = subprocess.run(program, env=environment(shim, **more), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said: dict[str, list[Any]] = json.loads(done.stdout)
+    return said
+
+
+def boards(folder: Path, *processes: tuple[tuple[int | str, int], ...] | None) -> Boards:
+    return nvml_shim(folder, [Board(BUSY if one else IDLE, update_period_s=0.02, processes=one) for one in processes])
+
+
+def test_the_board_with_our_process_is_the_one_in_use(tmp_path: Path) -> None:
+    shim = boards(tmp_path, (), ((1, 9),), (("self", 1024), (1, 9)), ())
+    said = measured(shim, tmp_path / "pid")
+    assert [name for name, (in_use, _, _) in said.items() if in_use] == ["gpu2"]
+    assert not any(untold for _, _, untold in said.values())
+    assert said["gpu2"][1] == pytest.approx(300.0 * 0.25, rel=0.2)
+
+
+def test_a_child_of_ours_uses_its_board_for_us(tmp_path: Path) -> None:
+    shim = boards(tmp_path, (), ((f"@{tmp_path}/pid", 1),), (("self", 1),))
+    assert [in_use for in_use, _, _ in measured(shim, tmp_path / "pid").values()] == [False, True, True]
+
+
+NOBODY: dict[str, tuple[tuple[tuple[int | str, int], ...] | None, ...]] = {
+    "no process anywhere": ((), ()),
+    "a process of somebody else": ((), ((1, 9),)),
+    "not told": (None, None),
+}
+
+
+@pytest.mark.parametrize("why", NOBODY)
+def test_without_a_process_of_ours_all_boards_count_and_say_so(tmp_path: Path, why: str) -> None:
+    said = measured(boards(tmp_path, *NOBODY[why]), tmp_path / "pid")
+    assert [(in_use, untold) for in_use, _, untold in said.values()] == [(True, True)] * 2
+
+
+def test_a_board_that_does_not_tell_goes_on_counting(tmp_path: Path) -> None:
+    said = measured(boards(tmp_path, None, (("self", 1),), ()), tmp_path / "pid")
+    assert [(in_use, untold) for in_use, _, untold in said.values()] == [(True, True), (True, False), (False, False)]
+
+
+def test_who_has_said_which_are_ours_is_believed(tmp_path: Path) -> None:
+    said = measured(boards(tmp_path, (), (("self", 1),)), tmp_path / "pid", CUDA_VISIBLE_DEVICES="0")
+    assert [in_use for in_use, _, _ in said.values()] == [True, False]
+
+
+COMMAND = (
+    "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(0.8); os.remove(sys.argv[1])"
+)
+
+
+def test_a_command_that_has_ended_was_seen_while_it_ran(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    shim = boards(tmp_path, ((f"@{pid_file}", 1),), ())
+    joulemark = [str(Path(sys.executable).parent / "joulemark"), "measure", "--idle", "0.1", "--sensors", "nvml"]
+    # The command is a grandchild: a shell runs it.
+    command = ["sh", "-c", '"$@"; :', "sh", sys.executable, "-c", COMMAND, str(pid_file)]
+    done = subprocess.run(
+        [*joulemark, "--json", "--", *command], env=environment(shim), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    channels = {channel["name"]: channel for channel in json.loads(done.stdout)["channels"]}
+    assert [channels[name]["in_use"] for name in ("gpu0", "gpu1")] == [True, False]
+    assert UNTOLD not in channels["gpu0"]["reasons"]
+    assert channels["gpu0"]["energy_j"] > 0
+
+
+def family(body: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(body)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    deadline_s = time.monotonic() + 5
+    while time.monotonic() < deadline_s:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_descendants_are_ours_and_orphans_and_parents_are_not() -> None:
+    body = """
+        import os, subprocess, sys
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        print(child.pid, flush=True)
+        input()
+        os._exit(0)
+    """
+    process = family(body)
+    assert process.stdout is not None
+    grandchild = int(process.stdout.readline())
+    assert is_ours(os.getpid())
+    assert is_ours(process.pid)
+    assert is_ours(grandchild)
+    assert not is_ours(os.getppid())
+    assert not is_ours(1)
+    assert not is_ours(2**22 + 1)  # more than Linux counts to
+    process.communicate("\n")
+    assert until(lambda: not is_ours(grandchild))
+
+
+def test_numbers_of_another_namespace_mean_nothing(tmp_path: Path) -> None:
+    """In a container the host's numbers may be listed, and one of them may by chance be ours here."""
+    proc = tmp_path / "proc"
+    (proc / "self" / "ns").mkdir(parents=True)
+    (proc / "self" / "ns" / "pid").touch()  # some number, but not that of the first namespace
+    (proc / str(os.getpid())).mkdir()
+    listed = {"gpu0": {os.getpid()}, "gpu1": {77}}
+    assert in_use_by_us(listed, proc) == frozenset()
+    (proc / "77").mkdir()
+    (proc / "77" / "stat").write_text("77 (python (x)) S 1 1")
+    assert in_use_by_us(listed, proc) == {"gpu0"}
