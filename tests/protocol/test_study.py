@@ -2,8 +2,17 @@ from pathlib import Path
 
 import pytest
 
-from joulemark.protocol.study import StudyError, load_study, parse_study, select, study_names
+from joulemark.protocol.study import (
+    StudyError,
+    load_study,
+    parse_study,
+    select,
+    single_cell_study,
+    study_names,
+    with_settings,
+)
 from joulemark.records import Protocol, Purpose
+from joulemark.workloads.catalogue import catalogue_models
 
 GOOD = """
 name = "mine"
@@ -105,3 +114,77 @@ def test_only_selects_by_task_model_dataset_and_purpose() -> None:
     assert select(study, ("multi-purpose", "x.jsonl")) == study.cells
     with pytest.raises(StudyError, match="did you mean 'summarization'"):
         select(study, ("sumarization",))
+
+
+LISTS = """
+[[cells]]
+task = "fill-mask"
+model = ["./a", "./b"]
+dataset = ["x.jsonl", "y.jsonl", "z.jsonl"]
+"""
+
+
+def test_lists_are_every_pair_model_by_model() -> None:
+    cells = parse_study(LISTS, "lists.toml").cells
+    assert [(cell.model, cell.dataset) for cell in cells] == [
+        (model, dataset) for model in ("./a", "./b") for dataset in ("x.jsonl", "y.jsonl", "z.jsonl")
+    ]
+    with pytest.raises(StudyError, match="twice"):
+        parse_study(LISTS.replace('"./b"', '"./a"'), "lists.toml")
+    with pytest.raises(StudyError, match="'model' is missing"):
+        parse_study(LISTS.replace('["./a", "./b"]', "[]"), "lists.toml")
+
+
+def test_a_group_of_the_catalogue_stands_for_its_models() -> None:
+    study = parse_study(LISTS.replace('["./a", "./b"]', '"catalogue:fill-mask"'), "lists.toml")
+    assert len(study.cells) == 8 * 3
+    assert study.cells[0].model == "albert-base-v2"
+    with pytest.raises(StudyError, match="no models for 'fil-mask'"):
+        parse_study(LISTS.replace('["./a", "./b"]', '"catalogue:fil-mask"'), "lists.toml")
+
+
+def test_the_papers_study_in_both_protocols_has_the_same_cells() -> None:
+    published, sound = (
+        {(cell.task, cell.purpose, cell.model, cell.dataset) for cell in load_study(name).cells}
+        for name in ("paper", "paper-sound")
+    )
+    assert len(published) == 80 * 3 + 8 * 9
+    assert published == sound
+
+
+def test_the_sound_protocol_gives_all_models_of_a_task_inputs_and_outputs_of_one_length() -> None:
+    settings: dict[tuple[str, Purpose], set[tuple[int | None, ...]]] = {}
+    for cell in load_study("paper-sound").cells:
+        own = cell.settings
+        key = (cell.task, cell.purpose)
+        settings.setdefault(key, set()).add((own.input_tokens_max_n, own.new_tokens_min_n, own.new_tokens_max_n))
+        assert own.new_tokens_min_n == own.new_tokens_max_n
+        assert own.beams_n == 1
+    assert all(len(found) == 1 for found in settings.values())
+
+
+def test_the_published_beams_are_the_models_own() -> None:
+    own = {model.model: model.beams_n for model in catalogue_models()}
+    for cell in load_study("paper").cells:
+        if cell.task in ("summarization", "image-to-text") and cell.purpose is Purpose.TASK_SPECIFIC:
+            assert (cell.model, cell.settings.beams_n) == (cell.model, own[cell.model])
+
+
+def test_a_setting_of_all_cells() -> None:
+    study = parse_study(GOOD, "mine.toml")
+    changed = with_settings(study, {"batch_n": 4, "dtype": "bfloat16"}, "--set")
+    assert {(cell.settings.batch_n, cell.settings.dtype) for cell in changed.cells} == {(4, "bfloat16")}
+    assert changed.cells[1].settings.prompt == study.cells[1].settings.prompt
+    assert changed.study_id != study.study_id
+    for wrong in ({"batch_n": 0}, {"weights": "drawn"}, {"trust": ["everything"]}, {"bach_n": 2}, {"batch_n": "four"}):
+        with pytest.raises(StudyError, match="--set"):
+            with_settings(study, wrong, "--set")
+
+
+def test_a_single_cell_is_a_study_with_a_name_fit_for_a_folder() -> None:
+    study = single_cell_study(
+        {"task": "fill-mask", "model": "../my models/a:b", "dataset": "/x/y.jsonl", "split": None}
+    )
+    assert len(study.cells) == 1
+    assert "/" not in study.name
+    assert not study.name.startswith(".")

@@ -70,7 +70,8 @@ def test_images_lie_beside_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"sentence": "a"}', "line 1: text-classification needs a column 'text'; there is sentence"),
+        ('{"satz": "a"}', "text-classification needs a column 'text'; there is satz"),
+        ('{"text": null}', "line 1: text-classification needs a value for 'text'"),
         ('{"text": ["a"]}', "line 1: 'text' is list, not a text"),
         ("text", "line 1: not JSON"),
         ("[1]", "line 1: not a JSON object"),
@@ -87,13 +88,13 @@ def test_unusable_lines(tmp_path: Path, line: str, message: str) -> None:
 def test_files_that_cannot_be_meant(tmp_path: Path, reviews: Cell) -> None:
     absent = replace(reviews, dataset=str(tmp_path / "absent.jsonl"))
     assert missing(absent) == f"dataset file {tmp_path / 'absent.jsonl'} does not exist"
-    assert "neither miniature:<name> nor a .jsonl" in str(missing(replace(reviews, dataset="imdb")))
+    assert "did you mean 'imdb'" in str(missing(replace(reviews, dataset="imbd")))
     split = replace(reviews, dataset=str(_jsonl(tmp_path, {"text": "a"})), split="test")
     assert "leave split out" in str(missing(split))
 
 
 def test_a_dataset_of_another_task() -> None:
-    with pytest.raises(WorkloadError, match="miniature:entities has no 'text', which fill-mask needs"):
+    with pytest.raises(WorkloadError, match="miniature:entities: fill-mask needs a column 'text'; there is tokens"):
         load_samples(Cell("fill-mask", "./model", "miniature:entities"), FILL_MASK, 3)
 
 

@@ -43,7 +43,7 @@ def test_missing_folder(reviews: Cell) -> None:
 def test_pickled_weights(reviews: Cell, encoder: Path) -> None:
     (encoder / "model.safetensors").rename(encoder / "pytorch_model.bin")
     cell = replace(reviews, model=str(encoder))
-    assert "only pickled weights; convert them to safetensors" in _refusal(cell)
+    assert "only pickled weights, which could run any code; convert them to safetensors" in _refusal(cell)
     assert missing(cell) == _refusal(cell)
 
 
@@ -54,7 +54,7 @@ def test_folder_without_weights(reviews: Cell, tmp_path: Path) -> None:
 def test_hub_model_that_is_not_here(reviews: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     cell = replace(reviews, model="nobody/nothing", model_revision="v1")
-    said = "model nobody/nothing at v1 is neither a folder nor in the hub's cache; hf download nobody/nothing"
+    said = "model nobody/nothing at v1 is neither a folder nor in the hub's cache; `joulemark run` fetches it"
     assert _refusal(cell) == missing(cell) == said
 
 
@@ -183,7 +183,6 @@ def test_inputs_beyond_the_limit_are_cut_off(tmp_path: Path, reviews: Cell) -> N
     for task, model, limit_n in (
         ("text-classification", "sentiment-encoder", 64),
         ("token-classification", "entity-tagger", 64),
-        ("question-answering", "question-reader", 64),
         ("text-generation", "text-decoder", 128 - 10),
         ("summarization", "summarizer", 256),
     ):

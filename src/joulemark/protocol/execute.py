@@ -66,7 +66,8 @@ def prepare_cells(study: Study, cells: Sequence[Cell], processes_n: int) -> Iter
             while waiting and len(running) < processes_n:
                 cell = waiting.pop(0)
                 ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_prepare, args=(cell, str(Path(folder, cell.cell_id)), theirs))
+                log, queries_n = str(Path(folder, cell.cell_id)), study.protocol.queries_n
+                process = context.Process(target=_prepare, args=(cell, queries_n, log, theirs))
                 process.start()
                 theirs.close()
                 running[ours] = (cell, process)
@@ -79,10 +80,10 @@ def prepare_cells(study: Study, cells: Sequence[Cell], processes_n: int) -> Iter
                 yield Prepared(cell, failure)
 
 
-def _prepare(cell: Cell, log: str, answer: Connection) -> None:
+def _prepare(cell: Cell, queries_n: int, log: str, answer: Connection) -> None:
     start_child(log)
     try:
-        prepare(cell)
+        prepare(cell, queries_n=queries_n)
     except MendableError as error:
         answer.send(str(error))
     except Exception as error:  # told to the user now, and again as the run's failure

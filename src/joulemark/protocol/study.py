@@ -33,7 +33,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from joulemark.records import Cell, MendableError, Protocol, Settings, Study
-from joulemark.workloads import paper_models, task_ids
+from joulemark.workloads import WorkloadError, paper_models, task_ids
 
 CATALOGUE = "catalogue:"  # before a task, or "multi-purpose", where a model's name would stand
 ORDERS = ("shuffled", "listed")
@@ -83,7 +83,7 @@ def parse_study(text: str, where: str) -> Study:
     cells: list[Cell] = []
     seen: set[str] = set()
     for number, entry in enumerate(entries, start=1):
-        for one in _each(entry):
+        for one in _each(entry, f"{where} cell {number}"):
             cell = _cell(one, shared, f"{where} cell {number}")
             if cell.cell_id in seen:
                 raise StudyError(f"{where} cell {number} is there twice: {cell.task}, {cell.model}, {cell.dataset}")
@@ -144,24 +144,28 @@ def _matches(cell: Cell, pattern: str) -> bool:
     return any(fnmatchcase(word, pattern) for word in words)
 
 
-def _each(entry: Any) -> Iterator[Any]:
+def _each(entry: Any, where: str) -> Iterator[Any]:
     """The entry itself, or one for every pair of its models and its datasets."""
     if not isinstance(entry, dict):
         yield entry
         return
+    # An empty list is as good as none at all.
     models, datasets = (
-        entry[key] if isinstance(entry.get(key), list) else [entry.get(key)] for key in ("model", "dataset")
+        (entry[key] or [None]) if isinstance(entry.get(key), list) else [entry.get(key)] for key in ("model", "dataset")
     )
-    for model, dataset in itertools.product(_expanded(models), datasets):
+    for model, dataset in itertools.product(_expanded(models, where), datasets):
         pair = {key: value for key, value in (("model", model), ("dataset", dataset)) if value is not None}
         yield {**{key: value for key, value in entry.items() if key not in ("model", "dataset")}, **pair}
 
 
-def _expanded(models: list[Any]) -> Iterator[Any]:
+def _expanded(models: list[Any], where: str) -> Iterator[Any]:
     """The names themselves; "catalogue:TASK" becomes the models that the paper used for the task."""
     for model in models:
         if isinstance(model, str) and model.startswith(CATALOGUE):
-            yield from paper_models(model.removeprefix(CATALOGUE))
+            try:
+                yield from paper_models(model.removeprefix(CATALOGUE))
+            except WorkloadError as error:
+                raise StudyError(f"{where}: {error}") from error
         else:
             yield model
 

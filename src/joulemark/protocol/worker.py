@@ -27,6 +27,7 @@ from typing import Protocol as Shape
 from joulemark.boundary import idle_power_w
 from joulemark.meter import Meter, open_meter
 from joulemark.meter.per_query import Lap, lap_s, per_query
+from joulemark.meter.phases import phases
 from joulemark.protocol.order import Job
 from joulemark.records import Failure, Inference, Measurement, Phase, Protocol, Quality, Run, Settings
 from joulemark.sensors import Setup
@@ -171,7 +172,7 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
                 samples_n=min(workload.samples_n, protocol.queries_n),
                 input_tokens_n=_sum(answer.input_tokens_n for answer in answers),
                 output_tokens_n=_sum(answer.output_tokens_n for answer in answers),
-                phases=_phases(answers, batch_n),
+                phases=_phases(queried, batch_n),
                 per_query=single.method,
                 reasons=_reasons(workload, durations_s, idle_before, idle_after) + disturbed,
             )
@@ -196,9 +197,7 @@ def _idle(meter: Meter, idle_s: float) -> Measurement | None:
     """What the channels say while nothing is asked, with the model loaded."""
     if idle_s <= 0:
         return None
-    window = meter.begin()
-    time.sleep(idle_s)
-    return window.end()
+    return meter.idle(idle_s)
 
 
 Ask = Callable[[int, int], Sequence[Answer]]
@@ -274,6 +273,7 @@ def _query(meter: Meter, ask: Ask, queries_n: int, batch_n: int, progress: Progr
         refresh()
         if now_s >= lap_due_s and lap is not None:
             laps.append(Lap(lap_first_i, end_i, lap.end()))
+            window.follow(lap)
             lap, lap_first_i, before_s = meter.begin(), end_i, clock()
             lap_due_s = before_s + (lap_length_s or math.inf)
     measurement = window.end()
@@ -285,13 +285,18 @@ def _query(meter: Meter, ask: Ask, queries_n: int, batch_n: int, progress: Progr
     return _Queried(measurement, durations_s, answers, tuple(laps))
 
 
-def _phases(answers: Sequence[Answer], batch_n: int) -> tuple[Phase, ...]:
-    """How long each part of the queries took together. The answers of a batch all tell the time of their batch."""
-    durations_s: dict[str, float] = {}
-    for answer in answers[::batch_n]:
-        for name, duration_s in answer.phases_s.items():
-            durations_s[name] = durations_s.get(name, 0.0) + duration_s
-    return tuple(Phase(name, duration_s) for name, duration_s in durations_s.items())
+def _phases(queried: _Queried, batch_n: int) -> tuple[Phase, ...]:
+    """Time and energy of the parts of the queries. Every answer of a batch tells the times of the whole batch."""
+    queries_n = len(queried.answers)
+    shares = [1 / min(batch_n, queries_n - index + index % batch_n) for index in range(queries_n)]
+    return phases(
+        queried.laps,
+        [duration_s * share for duration_s, share in zip(queried.durations_s, shares, strict=True)],
+        [
+            {name: part_s * share for name, part_s in answer.phases_s.items()}
+            for answer, share in zip(queried.answers, shares, strict=True)
+        ],
+    )
 
 
 def _score(workload: Workload, answers: list[Answer]) -> tuple[Quality, Sequence[float | None]]:
@@ -307,7 +312,7 @@ def _score(workload: Workload, answers: list[Answer]) -> tuple[Quality, Sequence
 def _reasons(
     workload: Workload, durations_s: array[float], before: Measurement | None, after: Measurement | None
 ) -> tuple[str, ...]:
-    reasons: list[str] = []
+    reasons: list[str] = list(workload.oddities())
     queries_n = len(durations_s)
     if workload.samples_n < queries_n:
         reasons.append("samples-repeated")

@@ -8,7 +8,7 @@ Importing this package loads no heavy library.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -16,12 +16,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from joulemark.records import Cell
-from joulemark.workloads import miniature
-from joulemark.workloads.datasets import MINIATURE, file_of
-from joulemark.workloads.miniature import corpora
-from joulemark.workloads.models import find_model, path_of
+from joulemark.workloads.callable_runner import is_callable_name, open_callable
+from joulemark.workloads.catalogue import catalogue_models
+from joulemark.workloads.datasets import MINIATURE, fetch_samples, missing_samples
+from joulemark.workloads.models import check_model, fetch_model
 from joulemark.workloads.tasks import Task
 from joulemark.workloads.workload import Answer, Score, Workload, WorkloadError
+
+OWN_RUNNERS = ("transformers", "diffusers")  # whose models are folders or names of the hub
 
 __all__ = [
     "Answer",
@@ -43,23 +45,28 @@ def open_workload(cell: Cell, *, queries_n: int) -> AbstractContextManager[Workl
         WorkloadError: the task, the model, the dataset or a setting cannot be used.
     """
     task = _task(cell.task)
+    if _is_function(cell):
+        return open_callable(cell, task, queries_n)
     _need_modules(task)
     runners = _entry_points("joulemark.workloads")
     if task.runner not in runners:
         raise WorkloadError(f"no runner {task.runner!r} for {cell.task}; there are {', '.join(sorted(runners))}")
-    opened: AbstractContextManager[Workload] = runners[task.runner].load()(cell, task, queries_n)
-    return opened
+    runner: Callable[[Cell, Task, int], AbstractContextManager[Workload]] = runners[task.runner].load()
+    return runner(cell, task, queries_n)
 
 
-def prepare(cell: Cell) -> None:
-    """Make what the cell needs before it can be measured: builds its miniature model, unless it is in the cache.
+def prepare(cell: Cell, *, queries_n: int = 1000) -> None:
+    """Make what the cell needs before it can be measured: builds or fetches its model and its samples.
 
     Raises:
-        WorkloadError: the task or the miniature does not exist, or the cache cannot be written.
+        WorkloadError: they do not exist, cannot be had, or the cache cannot be written.
     """
-    _need_modules(_task(cell.task))
-    if cell.model.startswith(MINIATURE):
-        miniature.build(cell.model.removeprefix(MINIATURE))
+    task = _task(cell.task)
+    if not _is_function(cell):
+        _need_modules(task)
+        if task.runner in OWN_RUNNERS:
+            fetch_model(cell)
+    fetch_samples(cell, task, queries_n)
 
 
 def preloads(cells: Iterable[Cell]) -> tuple[str, ...]:
@@ -68,8 +75,8 @@ def preloads(cells: Iterable[Cell]) -> tuple[str, ...]:
     Nothing for a cell whose task is unknown or whose libraries are not installed: running it will say so.
     """
     known = _entry_points("joulemark.tasks")
-    tasks = [_task(cell.task) for cell in cells if cell.task in known]
-    return tuple(dict.fromkeys(task.preload for task in tasks if not _absent_modules(task)))
+    tasks = [_task(cell.task) for cell in cells if cell.task in known and not _is_function(cell)]
+    return tuple(dict.fromkeys(task.preload for task in tasks if task.preload and not _absent_modules(task)))
 
 
 def task_ids() -> tuple[str, ...]:
@@ -78,20 +85,20 @@ def task_ids() -> tuple[str, ...]:
 
 
 def missing(cell: Cell) -> str | None:
-    """Why the cell cannot run here, found without loading anything; ``None`` where nothing is missing."""
+    """Why the cell cannot run here as things are, found without loading anything; ``None`` where nothing is missing."""
     try:
-        _need_modules(_task(cell.task))
-        if cell.dataset.startswith(MINIATURE):
-            corpora.check(cell.dataset.removeprefix(MINIATURE), cell.split)
-        else:
-            file_of(cell)
-        if cell.model.startswith(MINIATURE):
-            path_of(cell)
-        else:
-            find_model(cell)
+        task = _task(cell.task)
+        if not _is_function(cell):
+            _need_modules(task)
+            if task.runner in OWN_RUNNERS:
+                check_model(cell)
     except WorkloadError as error:
         return str(error)
-    return None
+    return missing_samples(cell, task)
+
+
+def _is_function(cell: Cell) -> bool:
+    return not cell.model.startswith(MINIATURE) and is_callable_name(cell.model)
 
 
 def paper_models(group: str) -> tuple[str, ...]:
@@ -100,12 +107,13 @@ def paper_models(group: str) -> tuple[str, ...]:
     Raises:
         WorkloadError: there is no such group.
     """
-    from joulemark.workloads.architectures import catalogue_models
-
-    groups = dict.fromkeys(model.task for model in catalogue_models() if model.in_paper)
+    groups: dict[str, list[str]] = {}
+    for model in catalogue_models():
+        if model.in_paper:
+            groups.setdefault(model.task or str(model.purpose), []).append(model.model)
     if group not in groups:
         raise WorkloadError(f"the catalogue has no models for {group!r}; there are {', '.join(groups)}")
-    return tuple(model.model for model in catalogue_models() if model.in_paper and model.task == group)
+    return tuple(groups[group])
 
 
 @cache

@@ -12,12 +12,14 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from joulemark.records import Cell, ModelFacts, Purpose
 from joulemark.workloads import quality
 from joulemark.workloads.datasets import load_samples
+from joulemark.workloads.sample_oddities import oddities
 from joulemark.workloads.tasks import Task
 from joulemark.workloads.workload import Answer, Score, Workload, WorkloadError
 
@@ -56,6 +58,7 @@ def open_callable(cell: Cell, task: Task, queries_n: int) -> Iterator[Workload]:
         show=lambda answer: str(answer.value)[:_SHOWN_MAX_N],
         model=ModelFacts(None, f"{cell.model} (Python)", "trained", "unknown", "unknown"),
         samples_sha256=samples.sha256,
+        oddities=partial(oddities, samples, task),
     )
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from joulemark.workloads.workload import WorkloadError
 
@@ -34,8 +35,8 @@ def why_unreachable() -> str | None:
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         return "HF_HUB_OFFLINE is set"
     address = urlsplit(endpoint())
-    proxy = os.environ.get(f"{address.scheme}_proxy") or os.environ.get(f"{address.scheme.upper()}_PROXY")
-    if proxy:
+    proxy = getproxies().get(address.scheme)
+    if proxy and not proxy_bypass(address.hostname or ""):
         address = urlsplit(proxy if "//" in proxy else f"//{proxy}", scheme="http")
     host, port = address.hostname or "", address.port or (443 if address.scheme == "https" else 80)
     errors: list[str] = []
@@ -109,7 +110,9 @@ def download_model(model: str, revision: str | None, *, trust: tuple[str, ...], 
         names = [sibling.rfilename for sibling in info.siblings or ()]
         wanted = wanted_files(names, what, trust=trust, texts_only=texts_only)
         # The commit is asked for by name, so that the files are of one moment and the folder is known by it.
-        folder = snapshot_download(model, revision=info.sha, allow_patterns=list(wanted), endpoint=endpoint())
+        folder = snapshot_download(
+            model, revision=info.sha, allow_patterns=list(wanted), endpoint=endpoint(), cache_dir=_cache()
+        )
         if revision != info.sha:
             _write_ref(Path(folder), revision or "main", str(info.sha))
     return Path(folder)
@@ -147,11 +150,16 @@ def wanted_files(names: list[str], what: str, *, trust: tuple[str, ...], texts_o
 
 def snapshot(model: str, revision: str | None) -> Path | None:
     """The folder of a hub model in the local cache; ``refs/<branch or tag>`` names a commit under ``snapshots``."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    repository = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{model.replace('/', '--')}"
+    repository = _cache() / f"models--{model.replace('/', '--')}"
     ref = repository / "refs" / (revision or "main")
     folder = repository / "snapshots" / (ref.read_text().strip() if ref.is_file() else revision or "main")
     return folder if folder.is_dir() else None
+
+
+def _cache() -> Path:
+    """The hub's own cache: ``HF_HUB_CACHE``, or below ``HF_HOME``."""
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
 
 
 def _write_ref(folder: Path, revision: str, commit: str) -> None:

@@ -1,6 +1,6 @@
 """Where a model's files lie: in the cache of miniatures, in a folder of one's own, or in the hub's local cache.
 
-Nothing here loads a model or touches the network.
+Nothing here loads a model, and only :func:`fetch_model` touches the network.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from joulemark.records import Cell
-from joulemark.workloads import miniature
+from joulemark.units import show
+from joulemark.workloads import hub, miniature
+from joulemark.workloads.catalogue import find_catalogue_model
 from joulemark.workloads.datasets import MINIATURE
 from joulemark.workloads.workload import WorkloadError
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -27,6 +31,11 @@ class ModelFolder:
     path: Path
     weights: str  # "trained" or "random"
     weights_sha256: str | None
+    revision: str | None = None  # the commit of a model of the hub
+
+
+class NotHere(WorkloadError):
+    """A model of the hub that is not on this machine yet."""
 
 
 def find_model(cell: Cell) -> ModelFolder:
@@ -39,19 +48,86 @@ def find_model(cell: Cell) -> ModelFolder:
     if not path.is_dir():
         raise WorkloadError(f"model {cell.model} is not built yet; joulemark.workloads.prepare builds it")
     if not any(path.rglob("*.safetensors")):
-        if any(found for pattern in _PICKLES for found in path.rglob(pattern)):
-            raise WorkloadError(f"model folder {path} holds only pickled weights; convert them to safetensors")
-        raise WorkloadError(f"model folder {path} holds no weights (*.safetensors)")
+        pickled = any(found for pattern in _PICKLES for found in path.rglob(pattern))
+        if not pickled:
+            raise WorkloadError(f"model folder {path} holds no weights (*.safetensors)")
+        if "pickled-weights" not in cell.settings.trust:
+            raise WorkloadError(
+                f"model folder {path} holds only pickled weights, which could run any code; "
+                "convert them to safetensors, or allow them with --set trust=pickled-weights"
+            )
     facts_file = path / miniature.FACTS_FILE
     facts = json.loads(facts_file.read_text()) if facts_file.is_file() else {}
-    return ModelFolder(path, facts.get("weights", "trained"), facts.get("weights_sha256"))
+    return ModelFolder(path, facts.get("weights", "trained"), facts.get("weights_sha256"), _commit(path))
+
+
+def fetch_model(cell: Cell) -> None:
+    """Put the cell's model in place: build the miniature, or fetch what is missing from the hub.
+
+    Raises:
+        WorkloadError: it can neither be found nor built nor fetched, or may not be used.
+    """
+    if cell.model.startswith(MINIATURE):
+        miniature.build(cell.model.removeprefix(MINIATURE))
+        return
+    if is_architecture_only(cell) and find_catalogue_model(cell.model) is not None:
+        return
+    try:
+        find_model(cell)
+    except NotHere:
+        hub.download_model(
+            hub_id_of(cell.model),
+            cell.model_revision,
+            trust=cell.settings.trust,
+            texts_only=is_architecture_only(cell),
+        )
+
+
+def check_model(cell: Cell) -> None:
+    """Make sure, without loading anything or asking the network, that the cell's model can be had here.
+
+    Raises:
+        WorkloadError: it cannot.
+    """
+    if cell.model.startswith(MINIATURE):
+        path_of(cell)
+    elif not is_architecture_only(cell) or find_catalogue_model(cell.model) is None:
+        find_model(cell)
+    _check_memory(cell)
+
+
+def _check_memory(cell: Cell) -> None:
+    """Refuse a model of the catalogue that is larger than the machine's memory, where it would run on the processor."""
+    found, device = find_catalogue_model(cell.model), cell.settings.device
+    on_processor = device == "cpu" or (device == "auto" and not Path("/dev/nvidiactl").exists())
+    if found is None or not on_processor:
+        return
+    needed_byte = found.parameters_n * _BYTES.get(cell.settings.dtype, 4)
+    there_byte = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed_byte > there_byte:
+        raise WorkloadError(
+            f"the weights of {cell.model} take {show(needed_byte, 'byte')} in {cell.settings.dtype}; "
+            f"this machine has {show(there_byte, 'byte')} of memory"
+        )
+
+
+def is_architecture_only(cell: Cell) -> bool:
+    """Whether the cell's model is its architecture with random weights, for which nothing is downloaded."""
+    return cell.settings.weights == "random"
+
+
+def hub_id_of(model: str) -> str:
+    """What the hub calls a model today: many of the study's have moved."""
+    found = find_catalogue_model(model)
+    return found.hub_id if found is not None else model
 
 
 def path_of(cell: Cell) -> Path:
     """Where the cell's model lies; a miniature that is not built yet has a path already.
 
     Raises:
-        WorkloadError: no such miniature or folder, or not in the hub's cache.
+        NotHere: it is a name for the hub, and not in the hub's cache.
+        WorkloadError: no such miniature or folder.
     """
     model = cell.model
     folder = Path(model).expanduser()
@@ -63,17 +139,13 @@ def path_of(cell: Cell) -> Path:
         return folder
     if model.startswith(("/", "./", "../", "~")) or not _HUB_ID.fullmatch(model):
         raise WorkloadError(f"model folder {model} does not exist")
-    snapshot = _hub_snapshot(model, cell.model_revision or "main")
-    if snapshot is None:
-        at = f" at {cell.model_revision}" if cell.model_revision else ""
-        raise WorkloadError(f"model {model}{at} is neither a folder nor in the hub's cache; hf download {model}")
-    return snapshot
+    for name in (hub_id_of(model), model):
+        if (snapshot := hub.snapshot(name, cell.model_revision)) is not None:
+            return snapshot
+    at = f" at {cell.model_revision}" if cell.model_revision else ""
+    raise NotHere(f"model {model}{at} is neither a folder nor in the hub's cache; `joulemark run` fetches it")
 
 
-def _hub_snapshot(model: str, revision: str) -> Path | None:
-    """The snapshot of a hub model in the local cache: ``refs/<branch or tag>`` names a commit under ``snapshots``."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    repository = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{model.replace('/', '--')}"
-    ref = repository / "refs" / revision
-    snapshot = repository / "snapshots" / (ref.read_text().strip() if ref.is_file() else revision)
-    return snapshot if snapshot.is_dir() else None
+def _commit(path: Path) -> str | None:
+    """The commit of a folder in the hub's cache."""
+    return path.name if path.parent.name == "snapshots" and _COMMIT.fullmatch(path.name) else None

@@ -1,25 +1,74 @@
-"""How good the answers are, computed after the window by the libraries that the field uses for it."""
+"""How good the answers are, computed after the window by the libraries that the field uses for it.
+
+Which metrics a task has is said in :mod:`joulemark.workloads.tasks`, what they mean in ``docs/quality.md``.
+"""
 
 from __future__ import annotations
 
-import re
-import string
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from joulemark.records import Quality
-from joulemark.workloads.datasets import Samples
+from joulemark.workloads import detection_quality, label_quality, span_quality, text_quality
+from joulemark.workloads.datasets import Samples, fill_in
+from joulemark.workloads.likelihood_quality import perplexity
+from joulemark.workloads.parsing import parse_label, parse_span, parse_summary
+from joulemark.workloads.scored import Scored
 from joulemark.workloads.tasks import Task
 from joulemark.workloads.workload import Answer, Score
 
-Scored = tuple[float, list[float]]  # the headline, and each answer's own score
+LOWER_IS_BETTER = frozenset({"perplexity", "pseudo_perplexity", "unparsed_ratio"})
+
+Likelihoods = Callable[[], Sequence[tuple[float, int] | None]]
+Family = Callable[[Sequence[Any], Sequence[Any]], Scored | str]
+
+# What computes a metric, together with its kin, from answers and right answers.
+_FAMILIES: Mapping[str, Family] = {
+    "accuracy": label_quality.labels,
+    "macro_f1": label_quality.labels,
+    "top5_accuracy": label_quality.guesses,
+    "top1_accuracy": label_quality.guesses,
+    "entity_f1": label_quality.tags,
+    "macro_entity_f1": label_quality.tags,
+    "tag_accuracy": label_quality.tags,
+    "f1": span_quality.spans,
+    "exact_match": span_quality.spans,
+    "f1_has_answer": span_quality.spans,
+    "f1_no_answer": span_quality.spans,
+    "rouge1": text_quality.rouges,
+    "rouge2": text_quality.rouges,
+    "rougeL": text_quality.rouges,
+    "rougeLsum": text_quality.rouges,
+    "bleu": text_quality.bleu,
+    "map": detection_quality.boxes,
+    "map_50": detection_quality.boxes,
+    "map_75": detection_quality.boxes,
+}
+_OF_LIKELIHOODS = ("perplexity", "pseudo_perplexity")  # a task has one of them at most
 
 
-def score(task: Task, samples: Samples, answers: Sequence[Answer], random_because: str | None) -> Score:
+def score(
+    task: Task,
+    samples: Samples,
+    answers: Sequence[Answer],
+    random_because: str | None,
+    *,
+    prompted: bool = False,
+    likelihoods: Likelihoods | None = None,
+) -> Score:
     """Compare answer ``q`` with the right answer of sample ``q`` modulo the number of samples.
 
-    Answers to samples without a right answer are left out. ``random_because`` says why the weights are random.
+    Answers to samples without a right answer are left out.
+
+    Args:
+        task: its metrics; and its prompt, which has to be the one that was used, so that a repetition is recognised.
+        samples: the rows with the right answers.
+        answers: in the order in which they were asked for.
+        random_because: why the weights are random; then there is no quality.
+        prompted: the answers are the text of a multi-purpose model, and are parsed. What cannot be is wrong, and its
+            share is told as ``unparsed_ratio``.
+        likelihoods: per sample the negative log-likelihood of its text in nats, and over how many tokens that is
+            summed; ``None`` for a text without any. Asked only where the task has a metric of it.
     """
 
     def unknown(reason: str) -> Score:
@@ -27,117 +76,83 @@ def score(task: Task, samples: Samples, answers: Sequence[Answer], random_becaus
 
     if random_because is not None:
         return unknown(f"random weights: {random_because}")
-    if task.metric is None or task.gold is None:
-        return unknown(f"answers of {task.task_id} are not scored")
-    golds = [samples.rows[answer_i % len(samples.rows)][task.gold] for answer_i in range(len(answers))]
-    known = [answer_i for answer_i, gold in enumerate(golds) if gold is not None]
+    if task.metric is None:
+        because = f": {task.unscored_because}" if task.unscored_because else ""
+        return unknown(f"answers of {task.task_id} are not scored{because}")
+    if task.metric in _OF_LIKELIHOODS:
+        if likelihoods is None:
+            return unknown(f"this model does not tell the likelihood of a text, which {task.metric} needs")
+        told = _in_order(likelihoods(), range(len(answers)))
+        found = perplexity(task.metric, list(told.values()))
+        return unknown(found) if isinstance(found, str) else _record(task, len(answers), list(told), found, {})
+    if task.metric not in _FAMILIES or task.gold is None:
+        return unknown(f"{task.metric!r} of {task.gold!r} is no metric; there are {', '.join(_FAMILIES)}")
+
+    rows = [samples.rows[answer_i % len(samples.rows)] for answer_i in range(len(answers))]
+    known = [answer_i for answer_i, row in enumerate(rows) if _is_known(row[task.gold])]
     if not known:
         return unknown(f"the samples carry no {task.gold!r}")
-    values, golds = [answers[answer_i].value for answer_i in known], [golds[answer_i] for answer_i in known]
-    if task.metric == "accuracy" and (reason := names_differ(values, golds)):
-        return unknown(reason)
-    headline, each = _METRICS[task.metric](values, golds)
-    per_sample: list[float | None] = [None] * len(answers)
-    for answer_i, own_score in zip(known, each, strict=True):
+    rows, golds = [rows[answer_i] for answer_i in known], [rows[answer_i][task.gold] for answer_i in known]
+    values: Sequence[object] = [answers[answer_i].value for answer_i in known]
+    others: dict[str, float] = {}
+    if prompted and task.prompt is not None and task.metric in _PARSERS:
+        prompts = [fill_in(task.prompt, row) for row in rows]
+        values = _PARSERS[task.metric](values, prompts, golds)
+        others["unparsed_ratio"] = sum(value is None for value in values) / len(values)
+
+    found = _FAMILIES[task.metric](values, golds)
+    if isinstance(found, str):
+        return unknown(found)
+    kin = [family(values, golds) for family in _further_families(task)]
+    if likelihoods is not None:
+        told = _in_order(likelihoods(), known) if set(_OF_LIKELIHOODS) & set(task.other_metrics) else {}
+        kin += [perplexity(name, list(told.values())) for name in _OF_LIKELIHOODS if name in task.other_metrics]
+    for one in kin:
+        others |= {} if isinstance(one, str) else one.metrics
+    return _record(task, len(answers), known, found, others)
+
+
+def _record(task: Task, answers_n: int, known: Sequence[int], found: Scored, others: Mapping[str, float]) -> Score:
+    """The metrics that the task names, in its order, and how much could not be parsed."""
+    metrics = {**others, **found.metrics}
+    shown = [name for name in (*task.other_metrics, "unparsed_ratio") if name in metrics]
+    per_sample: list[float | None] = [None] * answers_n
+    for answer_i, own_score in zip(known, found.each, strict=True):
         per_sample[answer_i] = own_score
-    return Score(Quality(task.metric, headline, scored_n=len(known)), tuple(per_sample))
+    headline = metrics[str(task.metric)]
+    quality = Quality(task.metric, headline, scored_n=len(known), others={name: metrics[name] for name in shown})
+    return Score(quality, tuple(per_sample))
 
 
-def parse_label(text: str, labels: Sequence[str]) -> str | None:
-    """The label that a generated text names first, as a whole word and in any case; ``None`` where it names none."""
-    found = [
-        (match.start(), -len(label), label)
-        for label in labels
-        if (match := re.search(rf"(?<!\w){re.escape(label)}(?!\w)", text, flags=re.IGNORECASE))
-    ]
-    return min(found)[2] if found else None
+def _further_families(task: Task) -> list[Family]:
+    """What computes those of the task's other metrics that do not come along with its headline."""
+    of_others = dict.fromkeys(_FAMILIES[name] for name in task.other_metrics if name in _FAMILIES)
+    return [family for family in of_others if family is not _FAMILIES[str(task.metric)]]
 
 
-def names_differ(values: Sequence[Any], golds: Sequence[Any]) -> str | None:
-    """Why model and dataset cannot be compared, where they share no label name at all; ``None`` where they do."""
-    given, wanted = {_folded(value) for value in values if value is not None}, {_folded(gold) for gold in golds}
-    if not given or given & wanted or len(wanted) == 1:
-        return None
-    return f"the model says {_some(given)}, the dataset {_some(wanted)}: give the labels the model's names"
+def _in_order(likelihoods: Sequence[tuple[float, int] | None], known: Sequence[int]) -> dict[int, tuple[float, int]]:
+    """The likelihood of the text of each answer, where it has one, by the answer's number."""
+    told = {answer_i: likelihoods[answer_i % len(likelihoods)] for answer_i in known}
+    return {answer_i: one for answer_i, one in told.items() if one is not None}
 
 
-def squad_f1(prediction: str, answers: Sequence[str]) -> float:
-    """The F1 of the words that prediction and answer share, for the best of the answers (Rajpurkar et al., 2016)."""
-    return max((_words_f1(_squad_words(prediction), _squad_words(answer)) for answer in answers), default=0.0)
+def _parsed_labels(values: Sequence[Any], prompts: Sequence[str], golds: Sequence[Any]) -> list[str | None]:
+    names = list(label_quality.spellings(golds))
+    return _parsed(lambda text, prompt: parse_label(text, names, prompt), values, prompts)
 
 
-def _accuracy(values: Sequence[Any], golds: Sequence[Any]) -> Scored:
-    from sklearn.metrics import accuracy_score
-
-    given = ["" if value is None else _folded(value) for value in values]
-    wanted = [_folded(gold) for gold in golds]
-    each = [float(one == other) for one, other in zip(given, wanted, strict=True)]
-    return float(accuracy_score(wanted, given)), each
+def _parsed(parse: Callable[[str, str], str | None], values: Sequence[Any], prompts: Sequence[str]) -> list[str | None]:
+    return [None if value is None else parse(str(value), prompt) for value, prompt in zip(values, prompts, strict=True)]
 
 
-def _entity_f1(values: Sequence[Any], golds: Sequence[Any]) -> Scored:
-    """Micro-averaged F1 of whole entities; a sentence's own score is 1 where all of its tags are right."""
-    from seqeval.metrics import f1_score
-
-    given, wanted = [list(tags) for tags in values], [list(tags) for tags in golds]
-    each = [float(one == other) for one, other in zip(given, wanted, strict=True)]
-    return float(f1_score(wanted, given, zero_division=0)), each
-
-
-def _f1(values: Sequence[Any], golds: Sequence[Any]) -> Scored:
-    return _mean([squad_f1(str(value), answers) for value, answers in zip(values, golds, strict=True)])
-
-
-def _top5(values: Sequence[Any], golds: Sequence[Any]) -> Scored:
-    return _mean(
-        [
-            float(_folded(gold) in [_folded(guess) for guess in guesses])
-            for guesses, gold in zip(values, golds, strict=True)
-        ]
-    )
-
-
-def _rouge_l(values: Sequence[Any], golds: Sequence[Any]) -> Scored:
-    from rouge_score.rouge_scorer import RougeScorer
-
-    scorer = RougeScorer(["rougeL"], use_stemmer=True)
-    return _mean(
-        [
-            float(scorer.score(str(gold), str(value))["rougeL"].fmeasure)
-            for value, gold in zip(values, golds, strict=True)
-        ]
-    )
-
-
-_METRICS: Mapping[str, Callable[[Sequence[Any], Sequence[Any]], Scored]] = {
-    "accuracy": _accuracy,
-    "entity_f1": _entity_f1,
-    "f1": _f1,
-    "top5_accuracy": _top5,
-    "rougeL": _rouge_l,
+# What becomes of the texts of a prompted model, by the headline that they are scored with.
+_PARSERS: Mapping[str, Callable[[Sequence[Any], Sequence[str], Sequence[Any]], list[str | None]]] = {
+    "accuracy": _parsed_labels,
+    "f1": lambda values, prompts, _: _parsed(parse_span, values, prompts),
+    "rougeL": lambda values, prompts, _: _parsed(parse_summary, values, prompts),
 }
 
 
-def _mean(each: list[float]) -> Scored:
-    return sum(each) / len(each), each
-
-
-def _folded(value: Any) -> str:
-    return str(value).strip().casefold()
-
-
-def _some(names: set[str]) -> str:
-    return ", ".join(sorted(names)[:4]) + (", …" if len(names) > 4 else "")
-
-
-def _squad_words(text: str) -> list[str]:
-    """Lower case, without punctuation and articles."""
-    kept = "".join(character for character in text.lower() if character not in string.punctuation)
-    return [word for word in kept.split() if word not in ("a", "an", "the")]
-
-
-def _words_f1(given: list[str], wanted: list[str]) -> float:
-    if not given or not wanted:
-        return float(given == wanted)
-    shared_n = sum((Counter(given) & Counter(wanted)).values())
-    return 2 * shared_n / (len(given) + len(wanted))
+def _is_known(gold: Any) -> bool:
+    """A gap inside a list, such as a word whose tag is not known, makes the whole unknown."""
+    return gold is not None and not (isinstance(gold, list | tuple) and None in gold)

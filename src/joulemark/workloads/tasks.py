@@ -24,7 +24,9 @@ class Task:
     preload: str
     inputs: tuple[str, ...]  # columns every sample has
     gold: str | None  # the column with the right answer, which may be missing
-    metric: str | None  # None: nothing here can score it
+    metric: str | None  # the headline of its quality; None: nothing here can score it
+    other_metrics: tuple[str, ...] = ()  # further ones, as far as its answers have them
+    unscored_because: str | None = None  # why there is no metric
     prompt: str | None = None  # told to a multi-purpose model that names no prompt of its own
     new_tokens_max_n: int | None = None  # at most so many are generated for an answer
     new_tokens_min_n: int = 0
@@ -43,6 +45,7 @@ TEXT_CLASSIFICATION = Task(
     inputs=("text",),
     gold="label",
     metric="accuracy",
+    other_metrics=("macro_f1",),
     prompt="what is the binary sentiment of the following sentence? {text}",
     new_tokens_max_n=10,
 )
@@ -54,6 +57,7 @@ TOKEN_CLASSIFICATION = Task(
     inputs=("tokens",),
     gold="tags",
     metric="entity_f1",
+    other_metrics=("macro_entity_f1", "tag_accuracy"),
 )
 QUESTION_ANSWERING = Task(
     task_id="question-answering",
@@ -63,6 +67,7 @@ QUESTION_ANSWERING = Task(
     inputs=("question", "context"),
     gold="answers",
     metric="f1",
+    other_metrics=("exact_match", "f1_has_answer", "f1_no_answer"),
     prompt='{question}? Find the answer to the question in the following text: "{context}". Answer:',
     new_tokens_max_n=20,
 )
@@ -74,6 +79,7 @@ FILL_MASK = Task(
     inputs=("text",),
     gold="answer",
     metric="top5_accuracy",
+    other_metrics=("top1_accuracy", "pseudo_perplexity"),
 )
 TEXT_GENERATION = Task(
     task_id="text-generation",
@@ -82,7 +88,7 @@ TEXT_GENERATION = Task(
     preload=_PRELOAD,
     inputs=("text",),
     gold=None,
-    metric=None,
+    metric="perplexity",
     new_tokens_max_n=10,
 )
 SUMMARIZATION = Task(
@@ -93,6 +99,7 @@ SUMMARIZATION = Task(
     inputs=("text",),
     gold="summary",
     metric="rougeL",
+    other_metrics=("rouge1", "rouge2", "rougeLsum"),
     prompt="summarize the following text: {text}",
     new_tokens_max_n=15,
     new_tokens_min_n=10,
@@ -105,6 +112,7 @@ IMAGE_CLASSIFICATION = Task(
     inputs=("image",),
     gold="label",
     metric="accuracy",
+    other_metrics=("top5_accuracy", "macro_f1"),
 )
 OBJECT_DETECTION = Task(
     task_id="object-detection",
@@ -113,7 +121,8 @@ OBJECT_DETECTION = Task(
     preload=_PRELOAD,
     inputs=("image",),
     gold="boxes",
-    metric=None,
+    metric="map",
+    other_metrics=("map_50", "map_75"),
 )
 IMAGE_TO_TEXT = Task(
     task_id="image-to-text",
@@ -123,6 +132,7 @@ IMAGE_TO_TEXT = Task(
     inputs=("image",),
     gold="text",
     metric="rougeL",
+    other_metrics=("bleu",),
     new_tokens_max_n=20,
 )
 TEXT_TO_IMAGE = Task(
@@ -133,5 +143,6 @@ TEXT_TO_IMAGE = Task(
     inputs=("text",),
     gold=None,
     metric=None,
+    unscored_because="a second large model would have to judge them",
     steps_n=50,
 )

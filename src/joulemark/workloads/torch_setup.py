@@ -6,9 +6,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from joulemark.workloads.workload import WorkloadError
+
+_MEMINFO = Path("/proc/meminfo")
 
 
 def device_of(name: str) -> Any:
@@ -39,6 +42,35 @@ def dtype_of(name: str) -> Any:
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise WorkloadError(f"dtype {name!r} is not float32, float16 or bfloat16")
     return dtype
+
+
+def synchronise(device: Any) -> None:
+    """Wait until the device has done all that it was told. A processor has, whenever torch returns."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type != "cpu":
+        getattr(torch, device.type).synchronize()
+
+
+def free_byte(device: Any) -> int | None:
+    """Memory that a model could still take on the device; ``None`` where that is not known.
+
+    For a processor it is the kernel's own estimate, MemAvailable in ``/proc/meminfo`` (proc(5)).
+    """
+    if device.type == "cuda":
+        import torch
+
+        free: int = torch.cuda.mem_get_info(device)[0]
+        return free
+    if device.type != "cpu" or not _MEMINFO.is_file():
+        return None
+    for line in _MEMINFO.read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == "MemAvailable":
+            return int(value.split()[0]) * 1024
+    return None
 
 
 @contextmanager

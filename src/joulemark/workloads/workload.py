@@ -26,7 +26,7 @@ class Answer:
     value: object
     input_tokens_n: int | None = None
     output_tokens_n: int | None = None
-    phases_s: Mapping[str, float] = field(default_factory=dict)
+    phases_s: Mapping[str, float] = field(default_factory=dict, compare=False)  # two equal answers may differ in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Workload:
     ``infer(i)`` answers sample ``i`` (0 ≤ i < ``samples_n``) and touches neither network nor disk. ``infer_batch``
     answers several samples, in their order, in one call. ``score`` takes the
     answers to samples 0, 1, …, in that order; index ``q`` is the answer to sample ``q % samples_n``.
+    ``oddities`` is asked after the window.
     ``show`` turns an answer's value into the text kept with the run.
     """
 
@@ -53,4 +54,5 @@ class Workload:
     show: Callable[[Answer], str]
     model: ModelFacts
     samples_sha256: str
+    oddities: Callable[[], tuple[str, ...]] = tuple  # reason codes for what is odd about the samples
     infer_batch: Callable[[Sequence[int]], Sequence[Answer]] | None = None  # several at once, where the model can

@@ -6,18 +6,16 @@ carries a hash of the recipes' source and of the libraries' major versions, so a
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from joulemark.records import digest
+from joulemark.workloads.cache_folder import alone, cache_folder
 from joulemark.workloads.miniature import text_models, vision_models
 from joulemark.workloads.miniature.training import reproducibly
 from joulemark.workloads.torch_setup import quietly
@@ -75,7 +73,7 @@ def recipe(name: str) -> Recipe:
 def folder_of(name: str) -> Path:
     """Where the model lies, or will lie once it is built."""
     recipe(name)
-    return _cache() / "miniature" / f"{name}-{_fingerprint()}"
+    return cache_folder() / "miniature" / f"{name}-{_fingerprint()}"
 
 
 def build(name: str) -> Path:
@@ -92,7 +90,7 @@ def build(name: str) -> Path:
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(folder.with_suffix(".lock")):
+        with alone(folder.with_suffix(".lock")):
             if not folder.is_dir():
                 with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as scratch:
                     unfinished = Path(scratch) / "model"
@@ -105,20 +103,6 @@ def build(name: str) -> Path:
     except OSError as error:
         raise WorkloadError(f"cannot write the model cache {folder.parent}: {error.strerror or error}") from error
     return folder
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the file; the kernel lets go of it when the process ends, however it ends."""
-    with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def _cache() -> Path:
-    if own := os.environ.get("JOULEMARK_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "joulemark"
 
 
 def _fingerprint() -> str:
