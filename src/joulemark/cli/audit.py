@@ -1,0 +1,58 @@
+"""``joulemark audit``: what is wrong with results, by general rules."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from joulemark import store
+from joulemark.analysis.audit import RULES, Finding, audit, evidence, find_rule
+from joulemark.analysis.claims import claims_of
+from joulemark.cli.table import print_json, printable
+from joulemark.records import MendableError
+
+
+def show_audit(results: Path, json_out: bool) -> None:
+    """Print all findings. Exits with 1 if there are any."""
+    study = store.read_study(results)
+    runs = store.read_runs(results)
+    claims = claims_of(study.name, results)
+    findings = audit(evidence(study, runs, store.read_machines(results), claims))
+    if json_out:
+        print_json(
+            {
+                "study": study.name,
+                "runs_n": len(runs),
+                "rules_n": len(RULES),
+                "claims_n": len(claims),
+                "findings": [asdict(finding) for finding in findings],
+            }
+        )
+    else:
+        for finding in findings:
+            _print(finding)
+        print(f"{_count(len(findings), 'finding')} in {_count(len(runs), 'run')} by {len(RULES)} rules.", end="")
+        print(f"   joulemark audit --explain {findings[0].code}" if findings else "")
+    sys.exit(1 if findings else 0)
+
+
+def explain_rule(code: str) -> None:
+    """Print what a rule tests, and why."""
+    rule = find_rule(code)
+    if rule is None:
+        codes = [known.code for known in RULES]
+        near = difflib.get_close_matches(code.upper(), codes, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(codes)}"
+        raise MendableError(f"no rule {printable(code)}; {hint}")
+    print(f"{rule.code}   {rule.title}   ({rule.severity})\n\n{rule.explanation}\n\nWhat to do: {rule.remedy}")
+
+
+def _print(finding: Finding) -> None:
+    print(f"{finding.code}  {finding.severity:<8}{printable(finding.subject)}: {printable(finding.message)}")
+    print(f"{'':15}→ {printable(finding.remedy)}\n")
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
