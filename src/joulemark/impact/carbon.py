@@ -1,81 +1,56 @@
-"""Carbon: energy times the carbon intensity of a named grid."""
+"""Carbon: energy times the power usage effectiveness times the carbon intensity of a named grid."""
 
 from __future__ import annotations
 
-import csv
-import difflib
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
-from joulemark.records import MendableError
+from joulemark.impact.grids import Grid, GridError, find_grid
+from joulemark.impact.ranged import Ranged, kwh, times
 from joulemark.units import J_PER_KWH
 
-
-class GridError(MendableError):
-    """The grid is not known; the message lists the nearest ones."""
+__all__ = ["Carbon", "Grid", "GridError", "carbon", "carbon_g", "find_grid"]
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """The carbon intensity of a grid, with what it covers and where it is from."""
+class Carbon:
+    """Grams of CO2e with the words without which they cannot be compared."""
 
-    id: str
-    name: str
-    kind: str
-    intensity_g_per_kwh: float
-    low_g_per_kwh: float | None
-    high_g_per_kwh: float | None
-    year: int | None
+    value: float
+    low: float | None
+    high: float | None
     basis: str
+    kind: str
+    scope: str
+    year: int | None
+    grid: str
     source: str
     licence: str
     verification: str
 
+    @property
+    def amount(self) -> Ranged:
+        """The grams with their range."""
+        return Ranged(self.value, self.low, self.high)
+
 
 def carbon_g(energy_j: float, grid: Grid, pue_ratio: float = 1.0) -> float:
-    """Grams of CO2e: energy of the equipment × power usage effectiveness × intensity."""
+    """Grams of CO2e: energy of the equipment × power usage effectiveness × intensity (location-based method)."""
     return energy_j / J_PER_KWH * pue_ratio * grid.intensity_g_per_kwh
 
 
-def find_grid(name: str) -> Grid:
-    """A country (``FRA``, ``FR``, ``France``), an aggregate (``World``) or a US subregion (``egrid:NWPP``).
-
-    Raises :class:`GridError` with the nearest names.
-    """
-    wanted = name.strip().casefold()
-    for names, grid in _grids():
-        if wanted in names:
-            return grid
-    known = sorted({name for names, _ in _grids() for name in names if len(name) > 3})
-    close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
-    nearest = f"; nearest: {', '.join(close)}" if close else ""
-    raise GridError(f"no grid '{name}'{nearest}. A country (FRA, FR, France), World or egrid:NWPP will do")
-
-
-@cache
-def _grids() -> tuple[tuple[frozenset[str], Grid], ...]:
-    text = files("joulemark").joinpath("catalogue", "grids.csv").read_text(encoding="utf-8")
-    grids: list[tuple[frozenset[str], Grid]] = []
-    for row in csv.DictReader(text.splitlines()):
-        if row["kind"] in ("country", "aggregate"):
-            names = {row["id"], row["alpha2"], row["alpha3"], row["name"]}
-        elif row["kind"] == "egrid_subregion":
-            names = {f"egrid:{row['id'].partition(':')[2]}"}
-        else:
-            continue
-        grid = Grid(
-            id=row["id"],
-            name=row["name"],
-            kind=row["kind"],
-            intensity_g_per_kwh=float(row["intensity_g_per_kwh"]),
-            low_g_per_kwh=float(row["low_g_per_kwh"]) if row["low_g_per_kwh"] else None,
-            high_g_per_kwh=float(row["high_g_per_kwh"]) if row["high_g_per_kwh"] else None,
-            year=int(row["year"]) if row["year"] else None,
-            basis=row["basis"],
-            source=row["source"],
-            licence=row["licence"],
-            verification=row["verification"],
-        )
-        grids.append((frozenset(name.casefold() for name in names if name), grid))
-    return tuple(grids)
+def carbon(energy_j: Ranged, grid: Grid, pue_ratio: Ranged) -> Carbon:
+    """:func:`carbon_g` with the ranges of all three factors, and what the grid says of itself."""
+    grams = times(kwh(energy_j), pue_ratio, grid.intensity)
+    return Carbon(
+        value=grams.value,
+        low=grams.low,
+        high=grams.high,
+        basis=grid.basis,
+        kind=grid.kind,
+        scope=grid.scope,
+        year=grid.year,
+        grid=grid.id,
+        source=grid.source,
+        licence=grid.licence,
+        verification=grid.verification,
+    )
