@@ -11,7 +11,10 @@ from joulemark.records import Cell, Failure, Inference, Machine, Protocol, Run, 
 from joulemark.store import StoreError
 
 STUDY = Study("mine", (Cell("fill-mask", "./m", "d.jsonl"),), Protocol(queries_n=2, repeats_n=3))
-ROWS = (Inference(0, 0.5, 3, None, "a", 1.0, phases_s={"prefill": 0.1, "decode": 0.4}), Inference(1, 0.25, None, 2, "b\n…", None))
+ROWS = (
+    Inference(0, 0.5, 3, None, "a", 1.0, phases_s={"prefill": 0.1, "decode": 0.4}),
+    Inference(1, 0.25, None, 2, "b\n…", None),
+)
 
 
 def run(repeat_i: int, **changes: object) -> Run:

@@ -237,7 +237,7 @@ class Study:
 
     def run_id(self, cell: Cell, repeat_i: int) -> str:
         """The name of one repetition of one cell."""
-        return digest({"study": self.study_id, "cell": cell.cell_id, "repeat_i": repeat_i})[:20]
+        return run_id(self.study_id, cell.cell_id, repeat_i)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +348,11 @@ class Run:
     source: str | None = None  # the file of another tool that this run was imported from
     carbon_logged_g: float | None = None  # what that tool made of it
     schema_version: int = SCHEMA_VERSION
+
+
+def run_id(study_id: str, cell_id: str, repeat_i: int) -> str:
+    """The name of one repetition of one cell of a study."""
+    return digest({"study": study_id, "cell": cell_id, "repeat_i": repeat_i})[:20]
 
 
 def _chosen(record: Cell | Protocol) -> dict[str, object]:

@@ -16,11 +16,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -32,8 +35,17 @@ MACHINES_FOLDER = "machines"
 INFERENCES_FOLDER = "inferences"
 LOCK_FILE = ".lock"
 UNFINISHED_S, UNFINISHED_TRIES_N = 0.02, 5
+BLOCK_BYTE = 2**18
 
 _Record = TypeVar("_Record")
+
+
+class _HasVersion(Protocol):
+    @property
+    def schema_version(self) -> int: ...
+
+
+_Line = TypeVar("_Line", bound=_HasVersion)
 
 
 class StoreError(MendableError):
@@ -73,6 +85,53 @@ def append(folder: Path, run: Run, inferences: Sequence[Inference]) -> None:
         _append_line(folder / RUNS_FILE, msgspec.json.encode(run) + b"\n")
 
 
+def append_all(folder: Path, runs: Iterable[Run]) -> int:
+    """Add many runs that have no queries of their own, in a few writes and one sync; returns how many.
+
+    What equals its default is left out of their lines. Raises :class:`StoreError`; what was stored before is untouched.
+    """
+    file = folder / RUNS_FILE
+    runs_n = 0
+    with _plain_errors(folder), file.open("ab") as stream:
+        before_byte = stream.tell()
+        try:
+            for run in runs:
+                stream.write(msgspec.json.encode(_chosen(run)) + b"\n")
+                runs_n += 1
+            stream.flush()
+            os.fsync(stream.fileno())
+        except BaseException:
+            with suppress(OSError):
+                stream.flush()
+            os.ftruncate(stream.fileno(), before_byte)
+            raise
+    return runs_n
+
+
+def _chosen(record: Any) -> dict[str, object]:
+    """The fields of a record that differ from their defaults."""
+    chosen: dict[str, object] = {}
+    for name, default in _defaults(cast(Hashable, type(record))):
+        value = getattr(record, name)
+        if value == default:
+            continue
+        if is_dataclass(value):
+            chosen[name] = _chosen(value)
+        elif isinstance(value, tuple) and value and is_dataclass(value[0]):
+            chosen[name] = [_chosen(part) for part in value]
+        else:
+            chosen[name] = value
+    return chosen
+
+
+@cache
+def _defaults(kind: Any) -> tuple[tuple[str, object], ...]:
+    """The fields of a kind of record and their defaults; ``MISSING``, which equals nothing, where there is none."""
+    return tuple(
+        (one.name, one.default if one.default_factory is MISSING else one.default_factory()) for one in fields(kind)
+    )
+
+
 def add_machine(folder: Path, machine: Machine) -> None:
     """Write down the machine, once."""
     with _plain_errors(folder):
@@ -101,35 +160,105 @@ def read_machines(folder: Path) -> tuple[Machine, ...]:
 
 def read_runs(folder: Path) -> tuple[Run, ...]:
     """The latest run of every repetition, in the order they were measured. Raises :class:`StoreError`."""
-    file = folder / RUNS_FILE
     latest: dict[tuple[str, str], Run] = {}
-    decoder = msgspec.json.Decoder(Run)
-    with _plain_errors(folder):
-        for line_n, line in enumerate(_whole_lines(file), start=1):
-            try:
-                run = decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise StoreError(
-                    f"{file} line {line_n} is not a run ({error}). Move that line elsewhere; the others are kept"
-                ) from error
-            if run.schema_version > SCHEMA_VERSION:
-                raise StoreError(f"{file} line {line_n} was written by a newer joulemark: upgrade to read it")
-            latest.pop((run.run_id, run.machine_id), None)
-            latest[run.run_id, run.machine_id] = run
+    for run in run_lines(folder, Run):
+        latest.pop((run.run_id, run.machine_id), None)
+        latest[run.run_id, run.machine_id] = run
     return tuple(latest.values())
 
 
-def _whole_lines(file: Path) -> list[bytes]:
-    """The lines of a file that may be growing: a last line without an end is given a moment to be finished."""
-    lines: list[bytes] = []
-    for _ in range(UNFINISHED_TRIES_N):
-        lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
-        if not lines or lines[-1].endswith(b"\n"):
-            return lines
-        time.sleep(UNFINISHED_S)
+def run_lines(folder: Path, kind: type[_Line], span: tuple[int, int] | None = None) -> Iterator[_Line]:
+    """Every line of the runs as ``kind``: :class:`Run`, or a struct of some of its fields, which is faster to read.
+
+    Later lines about a repetition replace earlier ones, which is left to the caller. ``span`` is one of
+    :func:`spans`. Raises :class:`StoreError`.
+    """
+    file = folder / RUNS_FILE
+    decoder = msgspec.json.Decoder(kind)
+    before_n = 0
+    with _plain_errors(folder):
+        for block in _whole_lines(file, span):
+            lines_n = block.count(b"\n")
+            try:
+                runs = decoder.decode_lines(block)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                runs = []
+            if len(runs) < lines_n or any(run.schema_version > SCHEMA_VERSION for run in runs):
+                raise _line_error(file, span, before_n, block, decoder)
+            before_n += lines_n
+            yield from runs
+
+
+def _line_error(
+    file: Path, span: tuple[int, int] | None, before_n: int, block: bytes, decoder: msgspec.json.Decoder[_Line]
+) -> StoreError:
+    """What is wrong with the first bad line of ``block``, before which the span has ``before_n`` lines."""
+    for line_n, line in enumerate(block.split(b"\n")[:-1], start=before_n + 1):
+        where = f"{file} line {_line_n(file, span, line_n)}"
+        try:
+            run = decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return StoreError(f"{where} is not a run ({error}). Move that line elsewhere; the others are kept")
+        if run.schema_version > SCHEMA_VERSION:
+            return StoreError(f"{where} was written by a newer joulemark: upgrade to read it")
+    return StoreError(f"{file} changed while it was read: give the same command again")
+
+
+def spans(folder: Path, parts_n: int) -> list[tuple[int, int]]:
+    """The runs of ``folder`` in at most ``parts_n`` spans of whole lines, as first byte and byte after the last.
+
+    The last one has no end: a file that grows is read as far as it goes. Raises :class:`StoreError`.
+    """
+    file = folder / RUNS_FILE
+    if not file.exists():
+        return []
+    with _plain_errors(folder), file.open("rb") as stream:
+        size_byte = os.fstat(stream.fileno()).st_size
+        starts = [0]
+        for part_i in range(1, parts_n):
+            stream.seek(size_byte * part_i // parts_n)
+            stream.readline()
+            if starts[-1] < stream.tell() < size_byte:
+                starts.append(stream.tell())
+    return list(zip(starts, [*starts[1:], sys.maxsize], strict=True))
+
+
+def _line_n(file: Path, span: tuple[int, int] | None, line_n: int) -> int:
+    """The number of a line in its file, where it is the ``line_n``-th of a span."""
+    before_n = 0
+    if span is not None:
+        with file.open("rb") as stream:
+            while stream.tell() < span[0] and stream.readline():
+                before_n += 1
+    return before_n + line_n
+
+
+def _whole_lines(file: Path, span: tuple[int, int] | None) -> Iterator[bytes]:
+    """Blocks of whole lines of a file that may be growing: a last line without an end is given a moment to be finished.
+
+    A span begins at the start of a line and ends at the end of one.
+    """
+    if not file.exists():
+        return
+    at_byte, end_byte = span or (0, sys.maxsize)
+    for tried_n in range(UNFINISHED_TRIES_N):
+        with file.open("rb") as stream:
+            stream.seek(at_byte)
+            while at_byte < end_byte and (block := stream.read(min(BLOCK_BYTE, end_byte - at_byte))):
+                block += stream.readline() if not block.endswith(b"\n") else b""
+                whole_byte = block.rfind(b"\n") + 1
+                if whole_byte:
+                    at_byte += whole_byte
+                    yield block[:whole_byte]
+                if whole_byte < len(block):
+                    break
+            else:
+                return
+        if tried_n < UNFINISHED_TRIES_N - 1:
+            time.sleep(UNFINISHED_S)
     raise StoreError(
-        f"{file} line {len(lines)} is cut short. The same joulemark run command puts it aside and "
-        "measures that repetition again; all other runs are kept"
+        f"{file} line {_line_n(file, (at_byte, 0), 1)} is cut short. The same joulemark run command puts it aside "
+        "and measures that repetition again; all other runs are kept"
     )
 
 

@@ -215,7 +215,7 @@ def test_a_model_that_fails_is_recorded_and_the_study_goes_on(tmp_path: Path) ->
     done = joulemark("run", write(tmp_path, MIXED), "--out", out)
     assert done.returncode == 1
     assert "no-such-model" in done.stdout
-    assert "recorded, going on" in done.stdout
+    assert "prepare: model folder ./no-such-model does not exist" in done.stdout
     missing, good = report(out)["rows"]
     assert (missing["failed_n"], missing["runs_n"]) == (1, 0)
     assert missing["energy_per_1000_j"] is None

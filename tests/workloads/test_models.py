@@ -53,9 +53,12 @@ def test_folder_without_weights(reviews: Cell, tmp_path: Path) -> None:
 
 def test_hub_model_that_is_not_here(reviews: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     cell = replace(reviews, model="nobody/nothing", model_revision="v1")
     said = "model nobody/nothing at v1 is neither a folder nor in the hub's cache; `joulemark run` fetches it"
-    assert _refusal(cell) == missing(cell) == said
+    assert _refusal(cell) == said
+    cannot = "model nobody/nothing is not on this machine, and the hub cannot be asked for it (HF_HUB_OFFLINE is set)"
+    assert missing(cell) == cannot
 
 
 def test_hub_model_in_the_cache(reviews: Cell, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,29 +30,41 @@ def mean_interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
+def joined_moments(mean: float, sd: float | None, n: int, below: float, above: float) -> Interval:
+    """The interval of a mean of ``n`` repetitions with their standard deviation and their sensors' mean error.
+
+    The spread of repetitions (Student's t) is joined with the sensors' error, which is common to all repetitions, so
+    that it does not shrink with their number. With one repetition only the sensors' part is known.
+    """
+    half = 0.0 if sd is None else t_quantile((1 + CONFIDENCE) / 2, n - 1) * sd / math.sqrt(n)
+    return Interval(mean, mean - math.hypot(half, below), mean + math.hypot(half, above))
+
+
 def joined_interval(values: Sequence[tuple[float, float, float]]) -> Interval:
     """The mean of repetitions that are each (value, low, high) by their own sensors' error.
 
-    The spread of repetitions (Student's t) is joined with the sensors' error, which is common to all repetitions, so
-    that it does not shrink with their number. Both are joined as factors, since a model is right within a factor; for
-    small errors that is the same as joining differences. Where a bound is not positive, differences are joined. With
-    one repetition only the sensors' part is known. Needs at least one value.
+    Both parts of :func:`joined_moments` are joined as factors, since a model is right within a factor; for small errors
+    that is the same as joining differences. Where a bound is not positive, differences are joined. Needs at least one
+    value.
     """
     mean = statistics.fmean(value for value, _, _ in values)
     if all(low > 0 for _, low, _ in values):
-        spread = _half_width([math.log(value) for value, _, _ in values])
         below = statistics.fmean(math.log(value / low) for value, low, _ in values)
         above = statistics.fmean(math.log(high / value) for value, _, high in values)
-        return Interval(mean, mean * math.exp(-math.hypot(spread, below)), mean * math.exp(math.hypot(spread, above)))
-    spread = _half_width([value for value, _, _ in values])
-    low = mean - math.hypot(spread, statistics.fmean(value - low for value, low, _ in values))
-    high = mean + math.hypot(spread, statistics.fmean(high - value for value, _, high in values))
-    return Interval(mean, max(0.0, low) if all(low >= 0 for _, low, _ in values) else low, high)
+        factors = joined_moments(0.0, _sd([math.log(value) for value, _, _ in values]), len(values), below, above)
+        assert factors.low is not None
+        assert factors.high is not None
+        return Interval(mean, mean * math.exp(factors.low), mean * math.exp(factors.high))
+    below = statistics.fmean(value - low for value, low, _ in values)
+    above = statistics.fmean(high - value for value, _, high in values)
+    found = joined_moments(mean, _sd([value for value, _, _ in values]), len(values), below, above)
+    if found.low is not None and all(low >= 0 for _, low, _ in values):
+        return Interval(mean, max(0.0, found.low), found.high)
+    return found
 
 
-def _half_width(values: Sequence[float]) -> float:
-    repeats = mean_interval(values)
-    return 0.0 if repeats.high is None else repeats.high - repeats.value
+def _sd(values: Sequence[float]) -> float | None:
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def ratio_interval(pairs: Sequence[tuple[float, float]]) -> Interval:

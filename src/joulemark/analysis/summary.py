@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from joulemark.analysis.interval import Interval, joined_interval, mean_interval, ratio_interval
+from joulemark.analysis.cell_sums import PER_N as PER_N
+from joulemark.analysis.cell_sums import CellSums, Moments, fold
+from joulemark.analysis.interval import CONFIDENCE, Interval, ratio_interval
 from joulemark.boundary import Total, total
 from joulemark.impact.carbon import Grid, carbon_g
-from joulemark.records import BoundaryName, Cell, Measurement, Provenance, Purpose, Run, Study
-
-PER_N = 1000
+from joulemark.records import BoundaryName, Cell, Provenance, Purpose, Run, Study
+from joulemark.student import t_quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Row:
     unused: tuple[str, ...]  # channels that were metered, but belong to devices that are not ours
     reasons: tuple[str, ...]
     failure: str | None
+    dataset_config: str | None
+    carbon_logged_per_1000_g: float | None  # what the tool made of it from whose log the runs are
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +65,58 @@ class Comparison:
     provenance: tuple[str, ...]
 
 
-def rows(study: Study, runs: Sequence[Run], boundary: BoundaryName, grid: Grid | None) -> tuple[Row, ...]:
+def rows(study: Study, runs: Iterable[Run], boundary: BoundaryName, grid: Grid | None) -> tuple[Row, ...]:
     """One row per cell of ``study``, in its order; a cell without runs has a row too."""
-    by_cell = _by_cell(runs)
-    return tuple(_row(cell, by_cell.get(cell.cell_id, ()), boundary, grid) for cell in study.cells)
+    return rows_of(study, fold(runs, boundary, frozenset()), grid)
 
 
-def comparisons(study: Study, runs: Sequence[Run], boundary: BoundaryName) -> tuple[Comparison, ...]:
+def rows_of(study: Study, sums: Mapping[str, CellSums], grid: Grid | None, pue_ratio: float = 1.0) -> tuple[Row, ...]:
+    """The same from the sums of every cell, by its id. Carbon is of the energy times ``pue_ratio``."""
+    return tuple(_row(sums.get(cell.cell_id) or CellSums(cell), grid, pue_ratio) for cell in study.cells)
+
+
+def in_facility(row: Row, pue_ratio: float) -> Row:
+    """A row of the host's energy as one of the building's. The ratio is taken as exact."""
+
+    def of_building(energy_j: float | None) -> float | None:
+        return None if energy_j is None else energy_j * pue_ratio
+
+    return replace(
+        row,
+        energy_per_1000_j=of_building(row.energy_per_1000_j),
+        energy_low_j=of_building(row.energy_low_j),
+        energy_high_j=of_building(row.energy_high_j),
+    )
+
+
+def comparisons(study: Study, runs: Iterable[Run], boundary: BoundaryName) -> tuple[Comparison, ...]:
     """Every prompted model beside every task-specific one of the same task that got the same samples."""
-    by_cell = _by_cell(runs)
-    found: list[Comparison] = []
-    for prompted in study.cells:
-        for specific in study.cells:
-            if prompted.purpose is not Purpose.MULTI_PURPOSE or specific.purpose is not Purpose.TASK_SPECIFIC:
-                continue
-            if _source(prompted) == _source(specific):
-                pair = _comparison(
-                    prompted,
-                    specific,
-                    by_cell.get(prompted.cell_id, ()),
-                    by_cell.get(specific.cell_id, ()),
-                    boundary,
-                )
-                if pair is not None:
-                    found.append(pair)
-    return tuple(found)
+    return comparisons_of(study, fold(runs, boundary, compared_cells(study)))
+
+
+def comparisons_of(study: Study, sums: Mapping[str, CellSums]) -> tuple[Comparison, ...]:
+    """The same from the sums of every cell, by its id; those of :func:`compared_cells` must have kept their blocks."""
+    pairs = (_comparison(*ids, sums) for ids in _pairs(study))
+    return tuple(pair for pair in pairs if pair is not None)
+
+
+def compared_cells(study: Study) -> frozenset[str]:
+    """The ids of the cells that have a counterpart."""
+    return frozenset(cell_id for pair in _pairs(study) for cell_id in pair)
+
+
+def _pairs(study: Study) -> list[tuple[str, str]]:
+    """The ids of each prompted cell and each task-specific one that asks the same."""
+    ids: dict[tuple[Purpose, tuple[str | None, ...]], list[str]] = {}
+    for cell in study.cells:
+        ids.setdefault((cell.purpose, _source(cell)), []).append(cell.cell_id)
+    return [
+        (prompted_id, specific_id)
+        for (purpose, source), prompted in ids.items()
+        if purpose is Purpose.MULTI_PURPOSE
+        for prompted_id in prompted
+        for specific_id in ids.get((Purpose.TASK_SPECIFIC, source), ())
+    ]
 
 
 def _source(cell: Cell) -> tuple[str | None, ...]:
@@ -102,136 +132,82 @@ def run_total(run: Run, boundary: BoundaryName) -> Total | None:
     return total(run.measurement, boundary, idle)
 
 
-def _by_cell(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    by_cell: dict[str, list[Run]] = {}
-    for run in runs:
-        by_cell.setdefault(run.cell.cell_id, []).append(run)
-    return by_cell
-
-
-def _row(cell: Cell, runs: Sequence[Run], boundary: BoundaryName, grid: Grid | None) -> Row:
-    measured = [run for run in runs if run.measurement is not None]
-    failed = [run for run in runs if run.failure is not None]
-    totals = [found for run in measured if (found := run_total(run, boundary)) is not None]
-    energy = _energy(totals, [run.queries_n for run in measured])
-    model = next((run.model for run in measured if run.model is not None), None)
-    qualities = [run.quality for run in measured if run.quality is not None]
-    known = [quality.value for quality in qualities if quality.value is not None]
-    durations_s = [run.measurement.duration_s / run.queries_n for run in measured if run.measurement is not None]
+def _row(sums: CellSums, grid: Grid | None, pue_ratio: float) -> Row:
+    cell, energy = sums.cell, sums.energy
     return Row(
         task=cell.task,
         model=cell.model,
         dataset=cell.dataset,
         purpose=cell.purpose,
-        parameters_n=model.parameters_n if model else None,
-        runs_n=len(measured),
-        failed_n=len(failed),
-        queries_n=sum(run.queries_n for run in measured),
+        parameters_n=sums.parameters_n,
+        runs_n=sums.runs_n,
+        failed_n=sums.failed_n,
+        queries_n=sums.queries_n,
         energy_per_1000_j=energy.value if energy else None,
         energy_low_j=energy.low if energy else None,
         energy_high_j=energy.high if energy else None,
-        spread_ratio=_spread_ratio(totals, [run.queries_n for run in measured]),
-        provenance=_shares(totals),
-        duration_per_query_s=statistics.fmean(durations_s) if durations_s else None,
-        quality=statistics.fmean(known) if known else None,
-        quality_metric=qualities[0].metric if qualities else None,
-        quality_reason=next((quality.reason for quality in qualities if quality.reason), None),
-        quality_others=_means([quality.others for quality in qualities]),
-        weights=model.weights if model else None,
-        phases_per_query_s=_means(
-            [{phase.name: phase.duration_s / run.queries_n for phase in run.phases} for run in measured]
-        ),
-        carbon_per_1000_g=carbon_g(energy.value, grid) if energy and grid else None,
-        missing=tuple(dict.fromkeys(name for found in totals for name in found.missing)),
-        unused=_unused(measured),
-        reasons=_reasons(measured),
-        failure=f"{failed[0].failure.kind}: {failed[0].failure.message}" if failed and failed[0].failure else None,
+        spread_ratio=_spread_ratio(sums),
+        provenance=_shares(sums),
+        duration_per_query_s=sums.durations_per_query_s / sums.runs_n if sums.runs_n else None,
+        quality=_mean(sums.quality),
+        quality_metric=sums.quality_metric,
+        quality_reason=sums.quality_reason,
+        quality_others={name: moments.mean for name, moments in sums.others.items()},
+        weights=sums.weights,
+        phases_per_query_s={name: moments.mean for name, moments in sums.phases_s.items()},
+        carbon_per_1000_g=carbon_g(energy.value, grid, pue_ratio) if energy and grid else None,
+        missing=tuple(sums.missing),
+        unused=tuple(sums.unused),
+        reasons=tuple(sums.reasons),
+        failure=f"{sums.failure.kind}: {sums.failure.message}" if sums.failure else None,
+        dataset_config=cell.dataset_config,
+        carbon_logged_per_1000_g=sums.carbon_g.mean if sums.carbon_g.n == sums.runs_n > 0 else None,
     )
 
 
-def _means(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of every name over the mappings that have it."""
-    names = dict.fromkeys(name for one in each for name in one)
-    return {name: statistics.fmean(one[name] for one in each if name in one) for name in names}
+def _mean(moments: Moments) -> float | None:
+    return moments.mean if moments.n else None
 
 
-def _energy(totals: Sequence[Total], queries_n: Sequence[int]) -> Interval | None:
-    """Mean energy per 1,000 queries with its interval, known only if every repetition's is."""
-    known = [
-        (found.energy_j * PER_N / n, found.low_j * PER_N / n, found.high_j * PER_N / n)
-        for found, n in zip(totals, queries_n, strict=True)
-        if found.energy_j is not None and found.low_j is not None and found.high_j is not None
-    ]
-    return joined_interval(known) if known and len(known) == len(totals) else None
-
-
-def _spread_ratio(totals: Sequence[Total], queries_n: Sequence[int]) -> float | None:
-    known = [found.energy_j / n for found, n in zip(totals, queries_n, strict=True) if found.energy_j is not None]
-    if len(known) < 2 or len(known) < len(totals):
+def _spread_ratio(sums: CellSums) -> float | None:
+    energy = sums.energy_j
+    if sums.unknown_n or energy.sd is None or energy.mean <= 0:
         return None
-    repeats = mean_interval(known)
-    if repeats.high is None or repeats.value <= 0:
-        return None
-    return (repeats.high - repeats.value) / repeats.value
+    return t_quantile((1 + CONFIDENCE) / 2, energy.n - 1) * energy.sd / math.sqrt(energy.n) / energy.mean
 
 
-def _shares(totals: Sequence[Total]) -> dict[str, float] | None:
+def _shares(sums: CellSums) -> dict[str, float] | None:
     """Shares of the energy by provenance over all repetitions, every kind named, adding up to 1."""
-    if any(found.energy_j is None for found in totals):
+    all_j = sum(sums.by_provenance_j.values())
+    if sums.unknown_n or all_j <= 0:
         return None
-    sums_j = {kind: sum(found.by_provenance_j.get(kind, 0.0) for found in totals) for kind in Provenance}
-    all_j = sum(sums_j.values())
-    return {str(kind): energy_j / all_j for kind, energy_j in sums_j.items()} if all_j > 0 else None
+    return {str(kind): sums.by_provenance_j.get(kind, 0.0) / all_j for kind in Provenance}
 
 
-def _unused(measured: Sequence[Run]) -> tuple[str, ...]:
-    windows = [run.measurement for run in measured if run.measurement is not None]
-    return tuple(dict.fromkeys(c.name for window in windows for c in window.channels if not c.in_use))
-
-
-def _reasons(measured: Sequence[Run]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for run in measured:
-        windows: tuple[Measurement, ...] = (run.measurement,) if run.measurement else ()
-        for window in windows:
-            found.update(dict.fromkeys(window.reasons))
-            found.update(dict.fromkeys(code for channel in window.channels for code in channel.reasons))
-        found.update(dict.fromkeys(run.reasons))
-    return tuple(found)
-
-
-def _comparison(
-    prompted: Cell, specific: Cell, prompted_runs: Sequence[Run], specific_runs: Sequence[Run], boundary: BoundaryName
-) -> Comparison | None:
+def _comparison(prompted_id: str, specific_id: str, sums: Mapping[str, CellSums]) -> Comparison | None:
     """Paired by block: repetition i of one beside repetition i of the other."""
-    blocks = {run.repeat_i: run for run in specific_runs if run.measurement is not None}
+    prompted, specific = sums.get(prompted_id), sums.get(specific_id)
+    if prompted is None or specific is None or not prompted.blocks or not specific.blocks:
+        return None
     pairs: list[tuple[float, float]] = []
     kinds: dict[str, None] = {}
-    both: list[tuple[Run, Run]] = []
-    for run in prompted_runs:
-        other = blocks.get(run.repeat_i)
-        if other is None or run.samples_sha256 != other.samples_sha256:
-            continue
-        first, second = run_total(run, boundary), run_total(other, boundary)
-        if first is None or second is None or not first.energy_j or not second.energy_j:
-            continue
-        if first.energy_j > 0 and second.energy_j > 0:
-            pairs.append((first.energy_j / run.queries_n, second.energy_j / other.queries_n))
-            both.append((run, other))
-            kinds.update(dict.fromkeys(str(kind) for kind in (*first.by_provenance_j, *second.by_provenance_j)))
+    for repeat_i, one in sorted(prompted.blocks.items()):
+        other = specific.blocks.get(repeat_i)
+        if other is not None and one.samples_sha256 == other.samples_sha256:
+            pairs.append((one.energy_per_query_j, other.energy_per_query_j))
+            kinds.update(dict.fromkeys(str(kind) for kind in (*one.kinds, *other.kinds)))
     if not pairs:
         return None
-    run, other = both[0]
     return Comparison(
-        task=prompted.task,
-        dataset=prompted.dataset,
-        prompted=prompted.model,
-        specific=specific.model,
+        task=prompted.cell.task,
+        dataset=prompted.cell.dataset,
+        prompted=prompted.cell.model,
+        specific=specific.cell.model,
         energy_ratio=ratio_interval(pairs),
         repeats_n=len(pairs),
-        samples_n=run.samples_n,
-        prompted_quality=run.quality.value if run.quality else None,
-        specific_quality=other.quality.value if other.quality else None,
-        quality_metric=run.quality.metric if run.quality else None,
+        samples_n=prompted.samples_n,
+        prompted_quality=_mean(prompted.quality),
+        specific_quality=_mean(specific.quality),
+        quality_metric=prompted.quality_metric,
         provenance=tuple(kinds),
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from joulemark import __version__
+from joulemark.cli.negative_amount import AmountCommand
 from joulemark.records import MendableError
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ ColumnOption = Annotated[
 QueriesOption = Annotated[int | None, typer.Option("--queries", help="Queries per run.")]
 RepeatsOption = Annotated[int | None, typer.Option("--repeats", help="Repetitions per cell.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of the order.")]
+IdleOption = Annotated[
+    float | None, typer.Option("--idle", help="Seconds of idle before and after each repetition; 0: none.")
+]
 WeightsOption = Annotated[
     str | None, typer.Option("--weights", help="random: the true-size architecture alone, nothing is downloaded.")
 ]
@@ -116,6 +120,7 @@ def plan_command(
     queries: QueriesOption = None,
     repeats: RepeatsOption = None,
     seed: SeedOption = None,
+    idle: IdleOption = None,
     weights: WeightsOption = None,
     setting: SettingOption = None,
     results: Annotated[
@@ -143,6 +148,7 @@ def plan_command(
         queries,
         repeats,
         seed,
+        idle,
         weights,
         tuple(setting or ()),
     )
@@ -162,6 +168,7 @@ def run_command(
     queries: QueriesOption = None,
     repeats: RepeatsOption = None,
     seed: SeedOption = None,
+    idle: IdleOption = None,
     weights: WeightsOption = None,
     setting: SettingOption = None,
     json_out: JsonOption = False,
@@ -192,6 +199,7 @@ def run_command(
         queries,
         repeats,
         seed,
+        idle,
         weights,
         tuple(setting or ()),
     )
@@ -200,26 +208,142 @@ def run_command(
 
 @app.command("report")
 def report_command(
-    results: Annotated[Path, typer.Argument(help="A results folder.")],
+    results: Annotated[str, typer.Argument(help="A results folder, or luccioni2024.")],
     json_out: JsonOption = False,
     boundary: Annotated[
         str, typer.Option("--boundary", help="What counts: marginal, device, host or facility.")
     ] = "device",
     grid: Annotated[
-        str | None, typer.Option("--grid", help="Grid for carbon: FRA, World, egrid:NWPP … [default: the study's].")
+        str | None,
+        typer.Option(
+            "--grid", help="Grid for carbon: FRA, aws:us-west-2, egrid:NWPP, oregon, 138.75 … [default: the study's]."
+        ),
+    ] = None,
+    totals: Annotated[bool, typer.Option("--totals", help="The sums over all runs, loading included.")] = False,
+    table: Annotated[
+        int | None, typer.Option("--table", min=1, max=6, help="A table of Luccioni et al. (2024), with its figures.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table in Markdown.")] = False,
+    csv_out: Annotated[bool, typer.Option("--csv", help="Print the table as CSV, in full precision.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print the table in LaTeX.")] = False,
+    training: Annotated[
+        list[str] | None, typer.Option("--training", help="Table 5: MODEL=KWH or MODEL=KWH+KWH (with fine-tuning).")
+    ] = None,
+    queries_per_day: Annotated[
+        float | None, typer.Option("--queries-per-day", help="Table 5: days to break even, and a year of it.")
+    ] = None,
+    pue: Annotated[
+        str | None, typer.Option("--pue", help="Power usage effectiveness of the building: 1.2, aws:us-west-2 …")
+    ] = None,
+    figure: Annotated[
+        list[int] | None, typer.Option("--figure", min=1, max=7, help="Draw a figure of the paper's; again for more.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="The folder for the figures.")] = None,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", help="svg, pdf or png, for the figures [default: all three].")
     ] = None,
 ) -> None:
     """Show what 1,000 queries cost: energy with its interval and how it is known, latency, quality, carbon.
+
+    --table: 1 tasks and datasets, 2 energy by task, 3 multi-purpose models, 4 lengths of their answers, 5 training
+    against inference, 6 models.
 
     \b
     Examples:
       joulemark report results/quickstart
       joulemark report results/quickstart --grid FRA --boundary marginal
-      joulemark report results/quickstart --json
+      joulemark report luccioni2024 --table 2 --markdown
+      joulemark report luccioni2024 --figure 1 --figure 4 --to figures
+      joulemark report results/mine --table 5 --training my-model=1200+80 --queries-per-day 1e6 --pue 1.2
     """
-    from joulemark.cli.report import show_report
+    if figure:
+        from joulemark.analysis.figures import FORMATS
+        from joulemark.cli.report_figure import show_figures
 
-    show_report(results, boundary, grid, json_out)
+        if to is None:
+            raise MendableError("--figure needs a folder to draw into: --to DIR")
+        show_figures(results, figure, to, tuple(formats or FORMATS), boundary, grid, json_out)
+        return
+    from joulemark.cli.report import show_report
+    from joulemark.cli.report_table import TableOptions, show_table
+    from joulemark.cli.report_totals import show_totals
+
+    if totals:
+        show_totals(results, grid, json_out)
+    elif table is not None:
+        form = "json" if json_out else "markdown" if markdown else "csv" if csv_out else "latex" if latex else "text"
+        show_table(results, TableOptions(table, form, boundary, grid, tuple(training or ()), queries_per_day, pue))
+    else:
+        show_report(results, boundary, grid, pue, json_out)
+
+
+@app.command("import")
+def import_command(
+    sources: Annotated[list[Path], typer.Argument(help="CSV files, folders, or tar and zip archives.")],
+    out: Annotated[Path, typer.Option("--out", help="Results folder to make.")],
+    queries: Annotated[
+        int | None, typer.Option("--queries", help="Queries of each run, which CodeCarbon does not say [default: 1].")
+    ] = None,
+    json_out: JsonOption = False,
+) -> None:
+    """Make a results folder from logs: CodeCarbon's CSV of any version, or the logs of Luccioni et al. (2024).
+
+    What cannot be read is named, by file and line, and left out. Exit code 1 if nothing could be imported.
+
+    \b
+    Examples:
+      joulemark import emissions.csv --out results/mine --queries 1000
+      joulemark import paper-logs.tar.xz --out results/paper-logs
+    """
+    from joulemark.cli.import_logs import import_command
+
+    raise typer.Exit(import_command(sources, out, queries, json_out))
+
+
+@app.command("export")
+def export_command(
+    results: Annotated[str, typer.Argument(help="A results folder, or luccioni2024.")],
+    to: Annotated[str, typer.Option("--to", help="The format: codecarbon.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The file to write [default: standard output].")] = None,
+    grid: Annotated[
+        str | None, typer.Option("--grid", help="Grid for carbon where none was logged [default: the study's].")
+    ] = None,
+) -> None:
+    """Write the runs for other tools: codecarbon is its emissions.csv, a row per run.
+
+    \b
+    Examples:
+      joulemark export results/quickstart --to codecarbon --out emissions.csv
+    """
+    from joulemark.cli.export import export_command
+
+    export_command(results, to, out, grid)
+
+
+@app.command("audit")
+def audit_command(
+    results: Annotated[str | None, typer.Argument(help="A results folder.")] = None,
+    json_out: JsonOption = False,
+    explain: Annotated[str | None, typer.Option("--explain", help="What a rule tests, and why: JM104 …")] = None,
+) -> None:
+    """Find what is wrong with results, anybody's, by general rules. Exit code 1: there are findings.
+
+    Figures that were printed of the results, in claims.toml beside them, are held against the data.
+
+    \b
+    Examples:
+      joulemark audit results/quickstart
+      joulemark audit results/paper --json
+      joulemark audit --explain JM104
+    """
+    from joulemark.cli.audit import explain_rule, show_audit
+
+    if explain is not None:
+        explain_rule(explain)
+    elif results is None:
+        raise MendableError("name a results folder, or --explain a rule")
+    else:
+        show_audit(results, json_out)
 
 
 @app.command("measure", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -246,10 +370,62 @@ def measure_command(
     raise typer.Exit(measure_command(command, repeats, idle, _setup(sysfs, sensors), json_out))
 
 
-def _setup(sysfs: Path | None, sensors: str | None) -> Setup:
-    from joulemark.sensors import setup_from_environment
+@app.command("impact", cls=AmountCommand)
+def impact_command(
+    what: Annotated[str | None, typer.Argument(help="An energy (1.35kWh), a results folder, or luccioni2024.")] = None,
+    json_out: JsonOption = False,
+    grid: Annotated[
+        str | None,
+        typer.Option(
+            "--grid",
+            help="FRA, World, egrid:NWPP, aws:us-west-2, oregon, 138.75 (g/kWh), a CSV or JSON file of hours … "
+            "[default: the study's, else $JOULEMARK_GRID].",
+        ),
+    ] = None,
+    pue: Annotated[
+        str | None, typer.Option("--pue", help="Facility ÷ equipment: 1.2, or a facility (aws:us-west-2) [default: 1].")
+    ] = None,
+    price: Annotated[
+        str | None, typer.Option("--price", help="Money per kWh: 0.30EUR, or a country of the catalogue.")
+    ] = None,
+    per: Annotated[
+        float | None, typer.Option("--per", help="Queries that the energy is for, or to show a study's for.")
+    ] = None,
+    year_at: Annotated[str | None, typer.Option("--year-at", help="Show a year too: 1000000/day, 20/s …")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Whose making to count [default: those that the runs used].")
+    ] = None,
+    hours: Annotated[float | None, typer.Option("--hours", help="How long that device worked.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Cells of a study: their task.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Their model.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Their dataset.")] = None,
+    listed: Annotated[str | None, typer.Option("--list", help="List grids, facilities or equivalences.")] = None,
+    search: Annotated[str | None, typer.Option("--search", help="Words that a row of the list must hold.")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show formulae, factors, sources and other figures for the same place.")
+    ] = False,
+) -> None:
+    """Turn energy into carbon, water, money and things people can picture, with ranges and sources.
 
-    return setup_from_environment(sysfs, tuple(part.strip() for part in (sensors or "").split(",") if part.strip()))
+    \b
+    Examples:
+      joulemark impact 1.35kWh --grid aws:us-west-2 --explain
+      joulemark impact results/quickstart --model distilbert --grid FRA --pue 1.2 --year-at 1000000/day
+      joulemark impact --list grids --search oregon
+    """
+    from joulemark.cli.impact import ImpactOptions, show_impact
+    from joulemark.cli.impact_subject import Choice
+
+    choice = Choice(task, model, dataset)
+    show_impact(
+        ImpactOptions(what, grid, pue, price, per, year_at, device, hours, choice, listed, search, explain, json_out)
+    )
+
+
+def _setup(sysfs: Path | None, sensors: str | None) -> Setup:
+    from joulemark.sensors import requests_in, setup_from_environment
+
+    return setup_from_environment(sysfs, requests_in(sensors or ""))
 
 
 def main() -> None:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import difflib
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
-from joulemark import store
 from joulemark.analysis.audit import RULES, Finding, audit, evidence, find_rule
 from joulemark.analysis.claims import claims_of
+from joulemark.analysis.results import open_results, runs_of
 from joulemark.cli.table import print_json, printable
 from joulemark.records import MendableError
 
 
-def show_audit(results: Path, json_out: bool) -> None:
+def show_audit(place: str, json_out: bool) -> None:
     """Print all findings. Exits with 1 if there are any."""
-    study = store.read_study(results)
-    runs = store.read_runs(results)
-    claims = claims_of(study.name, results)
-    findings = audit(evidence(study, runs, store.read_machines(results), claims))
+    results = open_results(place)
+    if results.folder is None:
+        raise MendableError(f"{place} has means, and the audit reads runs: import the logs, then audit that folder")
+    study, runs = results.study, runs_of(results)
+    claims = claims_of(study.name, results.folder)
+    findings = audit(evidence(study, runs, results.machines, claims))
     if json_out:
         print_json(
             {

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
-from joulemark import store
-from joulemark.analysis.summary import Comparison, Row, comparisons, rows
+from joulemark.analysis.cell_sums import CellSums
+from joulemark.analysis.results import open_results, sums_of
+from joulemark.analysis.summary import Comparison, Row, compared_cells, comparisons_of, in_facility, rows_of
 from joulemark.cli.table import print_json, print_table, printable
-from joulemark.impact.carbon import Grid, find_grid
+from joulemark.impact import grids
+from joulemark.impact.carbon import Grid, GridError
+from joulemark.impact.facilities import Facility, find_pue
 from joulemark.reasons import REASONS
 from joulemark.records import BoundaryName, MendableError, Purpose, Study
 from joulemark.units import UNKNOWN, Unit, number, show, unit_for
@@ -19,15 +21,20 @@ from joulemark.units import UNKNOWN, Unit, number, show, unit_for
 SENTENCES_MAX_N = 12  # comparisons that are told one by one
 
 
-def show_report(results: Path, boundary_name: str, grid_name: str | None, json_out: bool) -> None:
+def show_report(place: str, boundary_name: str, grid_name: str | None, pue_text: str | None, json_out: bool) -> None:
     """Print a row per cell and what the comparison of prompted and task-specific models says."""
-    boundary = _boundary(boundary_name)
-    study = store.read_study(results)
-    chosen = grid_name or study.grid
-    grid = find_grid(chosen) if chosen else None
-    runs = store.read_runs(results)
-    table = rows(study, runs, boundary, grid)
-    pairs = comparisons(study, runs, boundary)
+    boundary = chosen_boundary(boundary_name)
+    results = open_results(place)
+    study = results.study
+    grid = chosen_grid(grid_name, study)
+    pue = find_pue(pue_text)
+    # The building's energy is the machine's times a ratio that has to be given: it is never guessed.
+    of_building = boundary is BoundaryName.FACILITY and pue_text is not None
+    sums = sums_of(results, BoundaryName.HOST if of_building else boundary, compared_cells(study))
+    table = rows_of(study, sums, grid, pue.amount.value)
+    if of_building:
+        table = tuple(in_facility(row, pue.amount.value) for row in table)
+    pairs = comparisons_of(study, sums)
     if json_out:
         print_json(
             {
@@ -35,17 +42,18 @@ def show_report(results: Path, boundary_name: str, grid_name: str | None, json_o
                 "study_id": study.study_id,
                 "boundary": str(boundary),
                 "grid": asdict(grid) if grid else None,
-                "machines": [
-                    {"machine_id": machine.machine_id, **asdict(machine)} for machine in store.read_machines(results)
-                ],
+                "pue": asdict(pue),
+                "machines": [{"machine_id": machine.machine_id, **asdict(machine)} for machine in results.machines],
                 "rows": [asdict(row) for row in table],
                 "comparisons": [{**asdict(pair), "sentence": sentence(pair)} for pair in pairs],
             }
         )
         return
-    _print_heading(study, boundary, grid)
-    _print_rows(table)
+    logged = grid is None and any(row.carbon_logged_per_1000_g is not None for row in table)
+    _print_heading(study, boundary, grid, pue, logged)
+    _print_rows(table, logged)
     _print_notes(table)
+    _print_outside(study, sums)
     for line in [sentence(pair) for pair in pairs] if len(pairs) <= SENTENCES_MAX_N else _by_task(pairs):
         print(f"\n{line}")
 
@@ -57,8 +65,8 @@ def _by_task(pairs: Sequence[Comparison]) -> list[str]:
         ratios = [pair.energy_ratio.value for pair in pairs if pair.task == task]
         mean = statistics.geometric_mean(ratios)
         lines.append(
-            f"{printable(task)}: a prompted generative model needed {number(mean)} times the energy of a fine-tuned one "
-            f"on the same samples (geometric mean of {len(ratios)} pairs, {number(min(ratios))} to "
+            f"{printable(task)}: a prompted generative model needed {number(mean)} times the energy of a fine-tuned "
+            f"one on the same samples (geometric mean of {len(ratios)} pairs, {number(min(ratios))} to "
             f"{number(max(ratios))}; --json has every pair with its interval)."
         )
     return lines
@@ -91,7 +99,20 @@ def sentence(pair: Comparison) -> str:
     )
 
 
-def _boundary(name: str) -> BoundaryName:
+def chosen_grid(name: str | None, study: Study) -> Grid | None:
+    """The grid that was asked for, else the study's, else the machine's own (``JOULEMARK_GRID``).
+
+    Raises :class:`~joulemark.impact.carbon.GridError`, also for a series of hours: the sums keep
+    no hours.
+    """
+    grid = grids.chosen_grid(name, study.grid)
+    if grid is not None and grid.area == "series":
+        raise GridError(f"{name}: a series of hours is for joulemark impact FOLDER, which takes the runs' own hours")
+    return grid
+
+
+def chosen_boundary(name: str) -> BoundaryName:
+    """A boundary by name. Raises :class:`~joulemark.records.MendableError`."""
     try:
         return BoundaryName(name)
     except ValueError:
@@ -101,11 +122,14 @@ def _boundary(name: str) -> BoundaryName:
         raise MendableError(f"no boundary '{name}'{hint}") from None
 
 
-def _print_heading(study: Study, boundary: BoundaryName, grid: Grid | None) -> None:
+def _print_heading(study: Study, boundary: BoundaryName, grid: Grid | None, pue: Facility, logged: bool) -> None:
     protocol = study.protocol
     where = "no grid chosen: --grid FRA, World, egrid:NWPP …"
+    if logged:
+        where = "carbon as logged; --grid FRA, World, egrid:NWPP … computes it anew"
     if grid is not None:
-        where = f"grid {grid.name} {number(grid.intensity_g_per_kwh)} g/kWh ({grid.year}, {grid.basis})"
+        told = f"{grid.year or 'year not stated'}, {grid.basis}, {grid.kind}"
+        where = f"grid {grid.name} {number(grid.intensity_g_per_kwh)} g/kWh ({told}) · PUE {number(pue.amount.value)}"
     print(
         f"{printable(study.name)}   energy per 1,000 queries   "
         f"{len(study.cells)} cells × {protocol.repeats_n} repeats × {protocol.queries_n:,} queries"
@@ -113,15 +137,28 @@ def _print_heading(study: Study, boundary: BoundaryName, grid: Grid | None) -> N
     print(f"boundary {boundary} · {where}\n")
 
 
-def _print_rows(table: tuple[Row, ...]) -> None:
+def _print_outside(study: Study, sums: Mapping[str, CellSums]) -> None:
+    """Runs of cells that the study does not list are in no row."""
+    listed = {cell.cell_id for cell in study.cells}
+    outside = [one.runs_n + one.failed_n for cell_id, one in sums.items() if cell_id not in listed]
+    if outside:
+        print(
+            f"\n{sum(outside):,} runs of {len(outside)} cells that the study does not list are in no row; "
+            "report --totals counts them"
+        )
+
+
+def _print_rows(table: tuple[Row, ...], logged: bool) -> None:
     """One unit for all energies and one for all carbon, so that rows can be compared at a glance."""
     energy = _common_unit([row.energy_per_1000_j for row in table], "j")
-    carbon = _common_unit([row.carbon_per_1000_g for row in table], "g")
+    carbon = _common_unit([_carbon_g(row, logged) for row in table], "g")
+    several = len({(row.task, row.model, row.purpose) for row in table}) < len(table)
     headings = (
-        "task", "model", f"energy, {energy.symbol}", "95 % interval", "repeats", "known by", "per query", "quality",
-        f"carbon, {carbon.symbol}",
+        "task", "model", *(("dataset",) if several else ()), f"energy, {energy.symbol}", "95 % interval", "repeats",
+        "known by", "per query", "quality", f"carbon, {carbon.symbol}",
     )  # fmt: skip
-    print_table(headings, [_line(row, energy, carbon) for row in table], right=(2, 4, 6, 8))
+    lines = [_line(row, energy, carbon, logged, several) for row in table]
+    print_table(headings, lines, right=tuple(place + several for place in (2, 4, 6, 8)))
     for row in table:
         if row.failure:
             print(f"\n✗ {printable(row.model)}: {printable(row.failure)}", end="")
@@ -134,7 +171,11 @@ def _common_unit(values: list[float | None], quantity: str) -> Unit:
     return unit_for(statistics.median_low(known) if known else 0.0, quantity)
 
 
-def _line(row: Row, energy: Unit, carbon: Unit) -> tuple[str, ...]:
+def _carbon_g(row: Row, logged: bool) -> float | None:
+    return row.carbon_logged_per_1000_g if logged else row.carbon_per_1000_g
+
+
+def _line(row: Row, energy: Unit, carbon: Unit, logged: bool, several: bool) -> tuple[str, ...]:
     interval = UNKNOWN
     if row.energy_low_j is not None and row.energy_high_j is not None:
         interval = f"{_in(row.energy_low_j, energy)} to {_in(row.energy_high_j, energy)}"
@@ -147,13 +188,14 @@ def _line(row: Row, energy: Unit, carbon: Unit) -> tuple[str, ...]:
     return (
         row.task,
         row.model + (" (prompted)" if row.purpose is Purpose.MULTI_PURPOSE else ""),
+        *((f"{row.dataset} ({row.dataset_config})" if row.dataset_config else row.dataset,) if several else ()),
         _in(row.energy_per_1000_j, energy),
         interval,
         f"± {number(row.spread_ratio * 100, 2)} %" if row.spread_ratio is not None else UNKNOWN,
         _shares(row),
         show(row.duration_per_query_s, "s"),
         quality,
-        _in(row.carbon_per_1000_g, carbon),
+        _in(_carbon_g(row, logged), carbon),
     )
 
 

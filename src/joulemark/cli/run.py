@@ -19,10 +19,12 @@ from joulemark.meter.window import Meter
 from joulemark.protocol.execute import execute, prepare_cells
 from joulemark.protocol.order import Job, remaining
 from joulemark.protocol.study import select
+from joulemark.protocol.worker import UNUSABLE
 from joulemark.records import BoundaryName, Cell, Channel, Run, Study
 from joulemark.sensors import Found, Setup, open_sensors
 from joulemark.sensors.machine import machine
 from joulemark.units import show
+from joulemark.workloads import missing
 
 SPARKS = "▁▂▃▄▅▆▇█"
 SPARKS_N = 24
@@ -43,11 +45,12 @@ def run_study(options: StudyOptions, out: Path | None, only: tuple[str, ...], se
         done = {run.run_id for run in before if run.failure is None and run.machine_id == here.machine_id}
         jobs = remaining(study, cells, done)
         say.start(study, cells, folder, found, len(jobs))
-        _prepare(study, _distinct_cells(jobs), say, stopped)
-        failed_n = 0
+        unfit = _prepare(study, _distinct_cells(jobs), say, stopped)
+        measured_n = failed_n = 0
         with say.watching(study, found, len(jobs)) as watch:
-            for outcome in execute(study, jobs, setup, here.machine_id, watch=watch, stopped=stopped):
+            for outcome in execute(study, jobs, setup, here.machine_id, unfit=unfit, watch=watch, stopped=stopped):
                 store.append(folder, outcome.run, outcome.inferences)
+                measured_n += outcome.run.failure is None
                 failed_n += outcome.run.failure is not None
                 say.result(study, outcome.run)
         was_stopped = stopped()
@@ -65,7 +68,7 @@ def run_study(options: StudyOptions, out: Path | None, only: tuple[str, ...], se
             }
         )
     else:
-        say.end(folder, len(jobs), failed_n, was_stopped)
+        say.end(folder, len(jobs), measured_n, failed_n, was_stopped)
     if was_stopped:
         sys.exit(130)
     sys.exit(1 if failed_n else 0)
@@ -75,16 +78,24 @@ def _distinct_cells(jobs: Sequence[Job]) -> tuple[Cell, ...]:
     return tuple({job.cell.cell_id: job.cell for job in jobs}.values())
 
 
-def _prepare(study: Study, cells: Sequence[Cell], say: _Lines, stopped: Callable[[], bool]) -> None:
-    """Put models in place before anything is measured; what cannot be prepared fails again, recorded, in its run."""
-    started_s, ready_n = time.monotonic(), 0
-    for prepared_n, prepared in enumerate(prepare_cells(study, cells, processes_n=os.cpu_count() or 1), start=1):
-        ready_n += prepared.failure is None
-        say.preparing(prepared_n, len(cells), prepared.cell, prepared.failure)
+def _prepare(study: Study, cells: Sequence[Cell], say: _Lines, stopped: Callable[[], bool]) -> dict[str, str]:
+    """Put models and samples in place before anything is measured; why that failed, by the cell's id.
+
+    What can be seen to be missing is not tried, so that it is said at once.
+    """
+    started_s = time.monotonic()
+    unfit = {cell.cell_id: why for cell in cells if (why := missing(cell)) is not None}
+    wanted = [cell for cell in cells if cell.cell_id not in unfit]
+    prepared_cells = prepare_cells(study, wanted, processes_n=os.cpu_count() or 1)
+    for prepared_n, prepared in enumerate(prepared_cells, start=1):
+        if prepared.failure is not None:
+            unfit[prepared.cell.cell_id] = prepared.failure
+        say.preparing(prepared_n, len(wanted))
         if stopped():
-            return
+            return unfit
     if cells:
-        say.prepared(ready_n, len(cells), time.monotonic() - started_s)
+        say.prepared(len(cells) - len(unfit), len(cells), time.monotonic() - started_s)
+    return unfit
 
 
 @contextmanager
@@ -137,11 +148,9 @@ class _Lines:
             if absence.remedy and "permission" in absence.why:
                 self._line(f"! {absence.source}: {absence.why}. {absence.remedy}")
 
-    def preparing(self, prepared_n: int, cells_n: int, cell: Cell, failure: str | None) -> None:
-        """One model is in place, or is not."""
-        if failure:
-            self._line(f"! {_name(cell)}: {printable(failure)}")
-        elif self._live:
+    def preparing(self, prepared_n: int, cells_n: int) -> None:
+        """One more model is in place, or is not: its run will say so."""
+        if self._live:
             self._console.print(f"preparing models {prepared_n}/{cells_n}", end="\r")
 
     def prepared(self, ready_n: int, cells_n: int, duration_s: float) -> None:
@@ -153,8 +162,11 @@ class _Lines:
         """One repetition."""
         at = f"{run.repeat_i + 1}/{study.protocol.repeats_n}"
         if run.failure is not None:
-            why = printable(f"{run.failure.kind}: {run.failure.message}")
-            self._line(f"✗ {_name(run.cell)}   {at}   {run.failure.phase}: {why}   recorded, going on", "red")
+            left_n = study.protocol.repeats_n - run.repeat_i - 1
+            unusable = run.failure.kind == UNUSABLE
+            why = printable(run.failure.message if unusable else f"{run.failure.kind}: {run.failure.message}")
+            after = f"recorded, its {left_n} other repeats left out" if unusable and left_n else "recorded, going on"
+            self._line(f"✗ {_name(run.cell)}   {at}   {run.failure.phase}: {why}   {after}", "red")
             return
         found = run_total(run, BoundaryName.DEVICE)
         energy = "energy unknown"
@@ -170,7 +182,7 @@ class _Lines:
         """Ctrl-C was pressed."""
         self._line("stopping after this repetition; Ctrl-C again stops at once")
 
-    def end(self, folder: Path, jobs_n: int, failed_n: int, stopped: bool) -> None:
+    def end(self, folder: Path, jobs_n: int, measured_n: int, failed_n: int, stopped: bool) -> None:
         """The last line."""
         if stopped:
             self._line("stopped: nothing is lost, the same command goes on")
@@ -179,7 +191,7 @@ class _Lines:
             self._line(f"nothing to do.   joulemark report {folder}")
             return
         failed = f", {failed_n} failed (the same command tries them again)" if failed_n else ""
-        self._line(f"done: {jobs_n - failed_n} runs measured{failed}.   joulemark report {folder}")
+        self._line(f"done: {measured_n} runs measured{failed}.   joulemark report {folder}")
 
     @contextmanager
     def watching(self, study: Study, found: Found, jobs_n: int) -> Iterator[Callable[[Job, str, int], None] | None]:

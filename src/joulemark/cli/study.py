@@ -23,6 +23,7 @@ class StudyOptions:
     queries: int | None = None
     repeats: int | None = None
     seed: int | None = None
+    idle_s: float | None = None
     weights: str | None = None
     settings: tuple[str, ...] = ()  # "batch_n=8"
 
@@ -34,7 +35,12 @@ def chosen_study(options: StudyOptions) -> Study:
         StudyError: there is no such study, or an option does not fit.
     """
     study = _study(options)
-    given = {"queries_n": options.queries, "repeats_n": options.repeats, "seed": options.seed}
+    given = {
+        "queries_n": options.queries,
+        "repeats_n": options.repeats,
+        "seed": options.seed,
+        "idle_s": options.idle_s,
+    }
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     study = replace(study, protocol=checked_protocol(replace(study.protocol, **changes), study.name))
     settings = {key: _value(text) for key, text in _pairs("--set", options.settings).items()}

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from joulemark.protocol.order import Job
-from joulemark.protocol.worker import PHASES, Assignment, Outcome, empty_run, start_child, work
+from joulemark.protocol.worker import PHASES, UNUSABLE, Assignment, Outcome, empty_run, start_child, work
 from joulemark.records import Cell, Failure, MendableError, Study
 from joulemark.sensors import Setup
 from joulemark.workloads import preloads, prepare
 
 WATCH_PERIOD_S = 0.25
+PREPARE = "prepare"  # the phase before all others
 
 # (job, phase, queries done): called a few times a second while a job runs
 Watch = Callable[[Job, str, int], None]
@@ -35,16 +36,32 @@ def execute(
     setup: Setup,
     machine_id: str,
     *,
+    unfit: Mapping[str, str] | None = None,
     watch: Watch | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
-    """Measure ``jobs`` in order and yield each outcome; ``stopped`` is asked before each."""
+    """Measure ``jobs`` in order and yield each outcome; ``stopped`` is asked before each.
+
+    ``unfit`` says of cells, by their id, why they cannot be measured. Such a cell fails once, without a process, as
+    does one whose model or data turn out to be unusable: its other repetitions would fail in the same way.
+    """
     context = _context(study.cells)
+    given_up: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="joulemark-") as folder:
         for job in jobs:
             if stopped():
                 return
-            yield _one(context, Assignment(job, study.protocol, setup, machine_id), Path(folder, "log"), watch)
+            if job.cell.cell_id in given_up:
+                continue
+            assignment = Assignment(job, study.protocol, setup, machine_id)
+            why = (unfit or {}).get(job.cell.cell_id)
+            if why is not None:
+                outcome = Outcome(replace(empty_run(assignment), failure=Failure(PREPARE, UNUSABLE, why)))
+            else:
+                outcome = _one(context, assignment, Path(folder, "log"), watch)
+            if outcome.run.failure is not None and outcome.run.failure.kind == UNUSABLE:
+                given_up.add(job.cell.cell_id)
+            yield outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import random
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from joulemark.records import Cell, Study
+from joulemark.records import Cell, Study, run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,13 @@ class Job:
 def jobs(study: Study) -> tuple[Job, ...]:
     """All repetitions of ``study`` in order. A block's order does not depend on how many blocks there are."""
     sequence: list[Job] = []
+    study_id, cell_ids = study.study_id, {id(cell): cell.cell_id for cell in study.cells}
     for repeat_i in range(study.protocol.repeats_n):
         block = list(study.cells)
         if study.protocol.order == "shuffled":
             random.Random(f"{study.protocol.seed} block {repeat_i}").shuffle(block)
         for cell in block:
-            sequence.append(Job(cell, repeat_i, len(sequence), study.run_id(cell, repeat_i)))
+            sequence.append(Job(cell, repeat_i, len(sequence), run_id(study_id, cell_ids[id(cell)], repeat_i)))
     return tuple(sequence)
 
 

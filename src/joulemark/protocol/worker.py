@@ -17,9 +17,10 @@ import sys
 import time
 import traceback
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
 from typing import Protocol as Shape
@@ -37,6 +38,7 @@ from joulemark.workloads.workload import Answer, Workload, WorkloadError
 
 PACKAGES = ("joulemark", "torch", "transformers", "diffusers", "tokenizers", "numpy", "nvidia-ml-py")
 PHASES = ("start", "open sensors", "load", "idle", "warm up", "query", "score")
+UNUSABLE = "WorkloadError"  # the kind of a failure that would come again: the model or its data cannot be used
 WARMUP_LIMIT = 10  # at most so many times the warm-up asked for
 SETTLED_RATIO = 0.95  # warm when the latest queries are not faster than this share of those before
 DRIFT_RATIO = 0.10
@@ -115,8 +117,9 @@ def empty_run(assignment: Assignment) -> Run:
 
 def _failure(phase: str, error: Exception) -> Failure:
     message = " ".join(str(error).split()) or "no message"
-    if not isinstance(error, WorkloadError):
-        traceback.print_exc()
+    if isinstance(error, WorkloadError):
+        return Failure(phase, UNUSABLE, message[:MESSAGE_MAX_N])
+    traceback.print_exc()
     return Failure(phase, type(error).__name__, message[:MESSAGE_MAX_N])
 
 
@@ -343,7 +346,8 @@ def _sum(counts: Iterable[int | None]) -> int | None:
     return total_n
 
 
-def versions() -> dict[str, str]:
+@cache
+def versions() -> Mapping[str, str]:
     """Versions of what the numbers depend on."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:

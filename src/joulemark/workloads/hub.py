@@ -30,9 +30,14 @@ def endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
+def is_offline() -> bool:
+    """Whether the user wants the hub not to be asked: ``HF_HUB_OFFLINE``."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
 def why_unreachable() -> str | None:
     """Why the hub cannot be asked, found out within about a second; ``None`` where it can."""
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+    if is_offline():
         return "HF_HUB_OFFLINE is set"
     address = urlsplit(endpoint())
     proxy = getproxies().get(address.scheme)

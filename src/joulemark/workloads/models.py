@@ -9,6 +9,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from joulemark.records import Cell
@@ -84,7 +85,7 @@ def fetch_model(cell: Cell) -> None:
 
 
 def check_model(cell: Cell) -> None:
-    """Make sure, without loading anything or asking the network, that the cell's model can be had here.
+    """Make sure, without loading anything, that the cell's model can be had: it is here, or the hub can be asked.
 
     Raises:
         WorkloadError: it cannot.
@@ -92,8 +93,20 @@ def check_model(cell: Cell) -> None:
     if cell.model.startswith(MINIATURE):
         path_of(cell)
     elif not is_architecture_only(cell) or find_catalogue_model(cell.model) is None:
-        find_model(cell)
+        try:
+            find_model(cell)
+        except NotHere as error:
+            if why := _why_unreachable(hub.endpoint(), hub.is_offline()):
+                raise WorkloadError(
+                    f"model {cell.model} is not on this machine, and the hub cannot be asked for it ({why})"
+                ) from error
     _check_memory(cell)
+
+
+@cache
+def _why_unreachable(_endpoint: str, _offline: bool) -> str | None:
+    """Asked once for all cells of a study."""
+    return hub.why_unreachable()
 
 
 def _check_memory(cell: Cell) -> None:

@@ -1,0 +1,348 @@
+"""The sums over a cell's runs from which every row is made, one run after the other, so that a million runs fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from joulemark.analysis.interval import Interval, joined_moments
+from joulemark.boundary import Total, total
+from joulemark.records import (
+    BoundaryName,
+    Cell,
+    ChannelEnergy,
+    Component,
+    Failure,
+    Measurement,
+    Provenance,
+    Quality,
+    Run,
+)
+
+PER_N = 1000
+
+
+@dataclass(slots=True)
+class Moments:
+    """Number, mean, sum of squared differences from it, least and greatest of values that come one by one (Welford)."""
+
+    n: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    least: float = math.inf
+    greatest: float = -math.inf
+
+    def add(self, value: float) -> None:
+        """One more value."""
+        self.n += 1
+        step = value - self.mean
+        self.mean += step / self.n
+        self.squares += step * (value - self.mean)
+        if value < self.least:
+            self.least = value
+        if value > self.greatest:
+            self.greatest = value
+
+    def merge(self, other: Moments) -> None:
+        """The values of ``other`` as well (Chan, Golub and LeVeque 1979)."""
+        if not other.n:
+            return
+        n = self.n + other.n
+        step = other.mean - self.mean
+        self.squares += other.squares + step * step * self.n * other.n / n
+        self.mean += step * other.n / n
+        self.n = n
+        self.least = min(self.least, other.least)
+        self.greatest = max(self.greatest, other.greatest)
+
+    @property
+    def sd(self) -> float | None:
+        """The sample standard deviation; ``None`` below two values."""
+        return math.sqrt(self.squares / (self.n - 1)) if self.n > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What a comparison needs of one repetition."""
+
+    energy_per_query_j: float
+    samples_sha256: str | None
+    kinds: tuple[Provenance, ...]
+
+
+@dataclass(slots=True)
+class CellSums:
+    """What is known of all runs of one cell inside one boundary. Energies of ``energy_j`` are per 1,000 queries."""
+
+    cell: Cell
+    runs_n: int = 0  # that have a measurement
+    failed_n: int = 0
+    queries_n: int = 0
+    failure: Failure | None = None  # the first
+    energy_j: Moments = field(default_factory=Moments)
+    unknown_n: int = 0  # runs whose energy is not known
+    energy_logs: Moments = field(default_factory=Moments)  # logarithms, where all bounds are positive
+    below: list[float] = field(default_factory=lambda: [0.0, 0.0])  # sums of value − low, log(value ÷ low)
+    above: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    low_positive: bool = True
+    low_not_negative: bool = True
+    by_provenance_j: dict[Provenance, float] = field(default_factory=dict)
+    by_component_j: dict[Component, float] = field(default_factory=dict)  # of the work, over all runs and boards
+    load_by_component_j: dict[Component, float] = field(default_factory=dict)
+    unsplit_j: float = 0.0  # energy of channels that cover several components, loading included
+    load_s: float = 0.0
+    load_n: int = 0
+    durations_per_query_s: float = 0.0  # the sum
+    carbon_g: Moments = field(default_factory=Moments)  # as logged by another tool, per 1,000 queries
+    carbon_all_g: float = 0.0  # the same with loading, all runs
+    quality: Moments = field(default_factory=Moments)
+    quality_metric: str | None = None
+    quality_reason: str | None = None
+    quality_seen: bool = False
+    quality_scored_n: int = 0
+    others: dict[str, Moments] = field(default_factory=dict)
+    phases_s: dict[str, Moments] = field(default_factory=dict)
+    input_tokens_per_query: Moments = field(default_factory=Moments)
+    output_tokens_per_query: Moments = field(default_factory=Moments)
+    parameters_n: int | None = None
+    weights: str | None = None
+    samples_n: int | None = None
+    missing: dict[str, None] = field(default_factory=dict)
+    unused: dict[str, None] = field(default_factory=dict)
+    reasons: dict[str, None] = field(default_factory=dict)
+    plans: dict[object, tuple[tuple[int, ...], tuple[str, ...]]] = field(default_factory=dict)  # channels that count
+    blocks: dict[int, Block] | None = None  # kept only for cells that are compared with others
+
+    def add(self, run: Run, boundary: BoundaryName, loading: bool = True) -> None:
+        """One more run; without ``loading`` what only totals need is left aside: loading, energy by component."""
+        if run.failure is not None:
+            self.failed_n += 1
+            self.failure = self.failure or run.failure
+        load = run.load if loading else None
+        if load is not None:
+            self.load_n += 1
+            self.load_s += load.duration_s
+            self._add_channels(load, self.load_by_component_j)
+        window = run.measurement
+        if window is None:
+            return
+        self.runs_n += 1
+        self.queries_n += run.queries_n
+        self.durations_per_query_s += window.duration_s / run.queries_n
+        energy_j = self._add_device(window.channels, run.queries_n) if boundary is BoundaryName.DEVICE else None
+        if energy_j is None:
+            idle = [one for one in (run.idle_before, run.idle_after) if one is not None]
+            found = total(window, boundary, idle)
+            energy_j = self._add_total(found, run.queries_n)
+        if self.blocks is not None and energy_j is not None and energy_j > 0:
+            kinds = tuple(dict.fromkeys(channel.provenance for channel in window.channels if channel.in_use))
+            self.blocks[run.repeat_i] = Block(energy_j / run.queries_n, run.samples_sha256, kinds)
+            self.samples_n = self.samples_n or run.samples_n
+        if run.carbon_logged_g is not None:
+            self.carbon_g.add(run.carbon_logged_g * PER_N / run.queries_n)
+            self.carbon_all_g += run.carbon_logged_g * _with_load(window, load)
+        if run.quality is not None:
+            self._add_quality(run.quality)
+        if run.model is not None and self.weights is None:
+            self.parameters_n, self.weights = run.model.parameters_n, run.model.weights
+        if run.input_tokens_n is not None:
+            self.input_tokens_per_query.add(run.input_tokens_n / run.queries_n)
+        if run.output_tokens_n is not None:
+            self.output_tokens_per_query.add(run.output_tokens_n / run.queries_n)
+        for phase in run.phases:
+            self.phases_s.setdefault(phase.name, Moments()).add(phase.duration_s / run.queries_n)
+        for code in window.reasons:
+            self.reasons[code] = None
+        if loading:
+            self._add_channels(window, self.by_component_j)
+        for channel in window.channels:
+            if channel.reasons:
+                self.reasons.update(dict.fromkeys(channel.reasons))
+            if not channel.in_use:
+                self.unused[channel.name] = None
+        for code in run.reasons:
+            self.reasons[code] = None
+
+    def _add_device(self, channels: Sequence[ChannelEnergy], queries_n: int) -> float | None:
+        """The energy of a device total all of whose channels are known, added; ``None`` where it is left to ``total``.
+
+        What :func:`joulemark.boundary.total` does, but which channels count is looked up, since few stores have more
+        than one kind of run.
+        """
+        shape = tuple([(c.name, c.component, c.provenance, c.in_use, c.part_of) for c in channels])
+        plan = self.plans.get(shape)
+        if plan is None:
+            found = total(Measurement("", 0.0, tuple(channels), 0.0), BoundaryName.DEVICE)
+            used = tuple(
+                place
+                for place, channel in enumerate(channels)
+                if channel.part_of is None and channel.in_use and channel.component is not Component.SYSTEM
+            )
+            if found.energy_j is None:
+                return None
+            plan = self.plans[shape] = (used, found.missing)
+        energy_j = low_square = high_square = 0.0
+        parts: list[tuple[Provenance, float]] = []
+        for place in plan[0]:
+            channel = channels[place]
+            part_j, low_j, high_j = channel.energy_j, channel.low_j, channel.high_j
+            if part_j is None or low_j is None or high_j is None:
+                return None
+            energy_j += part_j
+            below_j, above_j = part_j - low_j, high_j - part_j
+            low_square += below_j * below_j
+            high_square += above_j * above_j
+            parts.append((channel.provenance, part_j))
+        by_provenance_j = self.by_provenance_j
+        for kind, part_j in parts:
+            by_provenance_j[kind] = by_provenance_j.get(kind, 0.0) + part_j
+        for name in plan[1]:
+            self.missing[name] = None
+        self._add_energy(energy_j, energy_j - low_square**0.5, energy_j + high_square**0.5, queries_n)
+        return energy_j
+
+    def _add_total(self, found: Total, queries_n: int) -> float | None:
+        for name in found.missing:
+            self.missing[name] = None
+        if found.energy_j is None or found.low_j is None or found.high_j is None:
+            self.unknown_n += 1
+            return None
+        for kind, energy_j in found.by_provenance_j.items():
+            self.by_provenance_j[kind] = self.by_provenance_j.get(kind, 0.0) + energy_j
+        self._add_energy(found.energy_j, found.low_j, found.high_j, queries_n)
+        return found.energy_j
+
+    def _add_energy(self, energy_j: float, low_j: float, high_j: float, queries_n: int) -> None:
+        share = PER_N / queries_n
+        value, low, high = energy_j * share, low_j * share, high_j * share
+        self.energy_j.add(value)
+        self.below[0] += value - low
+        self.above[0] += high - value
+        if low > 0:
+            self.energy_logs.add(math.log(value))
+            self.below[1] += math.log(value / low)
+            self.above[1] += math.log(high / value)
+        else:
+            self.low_positive = False
+            self.low_not_negative &= low >= 0
+
+    def _add_channels(self, window: Measurement, sums_j: dict[Component, float]) -> None:
+        for channel in window.channels:
+            if channel.energy_j is None or channel.part_of is not None:
+                continue
+            if channel.covers:
+                self.unsplit_j += channel.energy_j
+            else:
+                sums_j[channel.component] = sums_j.get(channel.component, 0.0) + channel.energy_j
+
+    def _add_quality(self, quality: Quality) -> None:
+        if not self.quality_seen:
+            self.quality_seen, self.quality_metric = True, quality.metric
+        self.quality_reason = self.quality_reason or quality.reason
+        self.quality_scored_n += quality.scored_n
+        if quality.value is not None:
+            self.quality.add(quality.value)
+        for name, value in quality.others.items():
+            self.others.setdefault(name, Moments()).add(value)
+
+    def merge(self, other: CellSums) -> None:
+        """The runs of ``other``, which came later, as well."""
+        for name in (
+            "runs_n", "failed_n", "queries_n", "unknown_n", "unsplit_j", "load_s", "load_n", "carbon_all_g",
+            "quality_scored_n", "durations_per_query_s",
+        ):  # fmt: skip
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("failure", "quality_reason", "samples_n"):
+            setattr(self, name, getattr(self, name) or getattr(other, name))
+        if self.weights is None:
+            self.weights, self.parameters_n = other.weights, other.parameters_n
+        if not self.quality_seen:
+            self.quality_seen, self.quality_metric = other.quality_seen, other.quality_metric
+        for name in (
+            "energy_j", "energy_logs", "carbon_g", "quality", "input_tokens_per_query",
+            "output_tokens_per_query",
+        ):  # fmt: skip
+            getattr(self, name).merge(getattr(other, name))
+        for name in ("others", "phases_s"):
+            for key, moments in getattr(other, name).items():
+                getattr(self, name).setdefault(key, Moments()).merge(moments)
+        for name in ("by_provenance_j", "by_component_j", "load_by_component_j"):
+            sums_j: dict[Any, float] = getattr(self, name)
+            for key, energy_j in getattr(other, name).items():
+                sums_j[key] = sums_j.get(key, 0.0) + energy_j
+        for name in ("below", "above"):
+            setattr(
+                self, name, [mine + more for mine, more in zip(getattr(self, name), getattr(other, name), strict=True)]
+            )
+        self.low_positive &= other.low_positive
+        self.low_not_negative &= other.low_not_negative
+        for name in ("missing", "unused", "reasons"):
+            getattr(self, name).update(getattr(other, name))
+        if self.blocks is not None and other.blocks is not None:
+            self.blocks.update(other.blocks)
+
+    @property
+    def energy(self) -> Interval | None:
+        """Mean energy per 1,000 queries with its interval, known only if every repetition's is."""
+        if self.unknown_n or not self.energy_j.n:
+            return None
+        n = self.energy_j.n
+        if self.low_positive:
+            logs = self.energy_logs
+            factors = joined_moments(0.0, logs.sd, n, self.below[1] / n, self.above[1] / n)
+            mean = self.energy_j.mean
+            assert factors.low is not None
+            assert factors.high is not None
+            return Interval(mean, mean * math.exp(factors.low), mean * math.exp(factors.high))
+        found = joined_moments(self.energy_j.mean, self.energy_j.sd, n, self.below[0] / n, self.above[0] / n)
+        if self.low_not_negative and found.low is not None:
+            return Interval(found.value, max(0.0, found.low), found.high)
+        return found
+
+
+def _with_load(window: Measurement, load: Measurement | None) -> float:
+    """Work and load as a multiple of the work: a tool uses one factor for both, and logs them apart."""
+    if load is None:
+        return 1.0
+    work_j, load_j = _known_j(window), _known_j(load)
+    return 1.0 + load_j / work_j if work_j > 0 else 1.0
+
+
+def _known_j(window: Measurement) -> float:
+    return sum(c.energy_j for c in window.channels if c.energy_j is not None and c.part_of is None)
+
+
+def sums_for(sums: dict[str, CellSums], cell: Cell, compared: frozenset[str]) -> CellSums:
+    """The entry of a cell in ``sums``, made where there is none; a cell in ``compared`` (ids) keeps its blocks."""
+    cell_id = cell.cell_id
+    if cell_id not in sums:
+        sums[cell_id] = CellSums(cell, blocks={} if cell_id in compared else None)
+    return sums[cell_id]
+
+
+def fold(runs: Iterable[Run], boundary: BoundaryName, compared: frozenset[str]) -> dict[str, CellSums]:
+    """The sums of every cell among ``runs``, by its id."""
+    sums: dict[str, CellSums] = {}
+    by_cell: dict[Cell, CellSums] = {}
+    for run in runs:
+        found = None if run.cell.columns is not None else by_cell.get(run.cell)  # a mapping cannot be a key
+        if found is None:
+            found = sums_for(sums, run.cell, compared)
+            if run.cell.columns is None:
+                by_cell[run.cell] = found
+        found.add(run, boundary)
+    return sums
+
+
+def merged(parts: Sequence[Mapping[str, CellSums]]) -> dict[str, CellSums]:
+    """The sums of several parts of a store, in their order."""
+    whole: dict[str, CellSums] = {}
+    for part in parts:
+        for cell_id, sums in part.items():
+            if cell_id in whole:
+                whole[cell_id].merge(sums)
+            else:
+                whole[cell_id] = sums
+    return whole

@@ -1,0 +1,86 @@
+"""Runs as rows of CodeCarbon's ``emissions.csv``, in the columns of release 3.3, for programs made for it.
+
+Energies are those of the window that CodeCarbon would log: work without loading, all boards in one figure. What is not
+known is left empty, and what CodeCarbon has no column for is lost: intervals, provenance, idle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from joulemark.impact.carbon import Grid, carbon_g
+from joulemark.interchange.codecarbon_csv import HEADERS
+from joulemark.records import Component, Machine, Measurement, Run
+from joulemark.units import J_PER_KWH
+
+COLUMNS = HEADERS["3.3"]
+
+
+def codecarbon_rows(
+    runs: Iterable[Run], machines: Iterable[Machine], grid: Grid | None
+) -> Iterator[Mapping[str, str | float | int]]:
+    """A row per run with a measurement; carbon as it was logged, else by ``grid``, else empty."""
+    by_id = {machine.machine_id: machine for machine in machines}
+    for run in runs:
+        if run.measurement is not None:
+            yield _row(run, run.measurement, by_id.get(run.machine_id), grid)
+
+
+def _row(run: Run, window: Measurement, machine: Machine | None, grid: Grid | None) -> dict[str, str | float | int]:
+    parts_kwh = {
+        "cpu": _kwh(window, Component.CPU),
+        "gpu": _kwh(window, Component.GPU),
+        "ram": _kwh(window, Component.DRAM),
+    }
+    known_j = [c.energy_j for c in window.channels if c.energy_j is not None and c.in_use and c.part_of is None]
+    counted = [c.energy_j for c in window.channels if c.component is Component.SYSTEM and c.energy_j is not None]
+    all_kwh = (counted[0] if counted else sum(known_j)) / J_PER_KWH if known_j else None
+    emissions_kg = None if run.carbon_logged_g is None else run.carbon_logged_g / 1000
+    if emissions_kg is None and grid is not None and all_kwh is not None:
+        emissions_kg = carbon_g(all_kwh * J_PER_KWH, grid) / 1000
+    ended = datetime.fromisoformat(window.started_at) + timedelta(seconds=window.duration_s)
+    hours = window.duration_s / 3600
+    row: dict[str, str | float | int | None] = {
+        "timestamp": ended.replace(tzinfo=None).isoformat(timespec="seconds"),
+        "project_name": run.cell.model,
+        "run_id": run.run_id,
+        "experiment_id": run.cell.cell_id,
+        "duration": window.duration_s,
+        "emissions": emissions_kg,
+        "emissions_rate": emissions_kg / window.duration_s if emissions_kg is not None and hours else None,
+        **{
+            f"{part}_power": kwh / hours * 1000 if kwh is not None and hours else None
+            for part, kwh in parts_kwh.items()
+        },
+        **{f"{part}_energy": kwh for part, kwh in parts_kwh.items()},
+        "energy_consumed": all_kwh,
+        "python_version": run.versions.get("python"),
+        "codecarbon_version": run.versions.get("codecarbon"),
+        "tracking_mode": "machine",
+        "on_cloud": "N",
+        "pue": 1.0,
+    }
+    if grid is not None:
+        row |= {"country_name": grid.name}
+    if machine is not None:
+        row |= {
+            "os": machine.kernel,
+            "cpu_count": machine.cpus_n or None,
+            "cpu_model": machine.cpu,
+            "gpu_count": len(machine.gpus) or None,
+            "gpu_model": _boards(machine.gpus),
+            "ram_total_size": None if machine.memory_byte is None else machine.memory_byte / 2**30,
+        }
+    return {column: "" if (value := row.get(column)) is None else value for column in COLUMNS}
+
+
+def _boards(gpus: tuple[str, ...]) -> str:
+    """As CodeCarbon writes it: ``8 x NVIDIA A100-SXM4-80GB``."""
+    return "".join(f"{gpus.count(name)} x {name}" for name in dict.fromkeys(gpus))
+
+
+def _kwh(window: Measurement, component: Component) -> float | None:
+    found = [c for c in window.channels if c.component is component and c.part_of is None and c.in_use]
+    known_j = [c.energy_j for c in found if c.energy_j is not None]
+    return sum(known_j) / J_PER_KWH if found and len(known_j) == len(found) else None
