@@ -12,6 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 
 SCHEMA_VERSION = 1
+LOGGED_MODEL = "model as logged"  # among the versions of an imported run, where it was published under another name
 
 
 class Provenance(StrEnum):

@@ -383,6 +383,10 @@ CASES: dict[str, tuple[Callable[[Results], Results], Callable[[Results], Results
             plus(Cell("fill-mask", "for another task", "letters")),
         ),
     ),
+    "JM126": (
+        each(lambda run: replace(run, versions={"torch": "2.13.0", "model as logged": "tiny"}), of("small")),
+        each(lambda run: replace(run, versions={"torch": "2.13.0", "model as logged": "small"}), of("small")),
+    ),
 }  # fmt: skip
 
 

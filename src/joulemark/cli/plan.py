@@ -8,6 +8,7 @@ from pathlib import Path
 
 from joulemark import store
 from joulemark.analysis.forecast import Forecast, forecast
+from joulemark.analysis.results import open_results, runs_of
 from joulemark.cli.study import StudyOptions, chosen_study
 from joulemark.cli.table import print_json, print_table, printable
 from joulemark.protocol.study import select
@@ -63,8 +64,7 @@ def _runs(study: Study, results: Path | None) -> Sequence[Run]:
     folder = results or Path("results") / study.name
     if results is None and not (folder / store.STUDY_FILE).is_file():
         return ()
-    store.read_study(folder)
-    return store.read_runs(folder)
+    return runs_of(open_results(folder))
 
 
 def _cell(cell: Cell) -> dict[str, object]:

@@ -12,7 +12,7 @@ from joulemark.interchange.codecarbon_csv import LoggedRow, is_codecarbon, not_c
 from joulemark.interchange.log_files import LogError, Problem, cut, log_files
 from joulemark.interchange.logged_energy import NOT_STATED, constant_processors, machine, measurement
 from joulemark.interchange.paper_logs import PaperLogs
-from joulemark.records import Cell, Machine, ModelFacts, Protocol, Run, Study, digest
+from joulemark.records import LOGGED_MODEL, Cell, Machine, ModelFacts, Protocol, Run, Study, digest
 
 ROWS_MAX_N = 200_000
 PROBLEMS_MAX_N = 10_000
@@ -224,7 +224,7 @@ def _runs(study: Study, logged: Sequence[_Logged], logs: PaperLogs) -> Iterator[
 def _versions(one: _Logged) -> Mapping[str, str]:
     known = {"codecarbon": one.work.codecarbon_version, "python": one.work.python_version}
     if one.cell.model not in (one.work.project_name, NOT_STATED):
-        known["model as logged"] = one.work.project_name
+        known[LOGGED_MODEL] = one.work.project_name
     return {name: version for name, version in known.items() if version}
 
 

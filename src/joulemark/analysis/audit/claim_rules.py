@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from joulemark.analysis.audit.findings import PER_N, Evidence, Found, Rule, Severity
 from joulemark.analysis.claims import Claim
 from joulemark.impact.carbon import find_grid
-from joulemark.records import Cell, Measurement, MendableError, Purpose, Run
+from joulemark.records import LOGGED_MODEL, Cell, Measurement, MendableError, Purpose, Run
 from joulemark.units import J_PER_KWH, number
 
 FACTOR_RATIO = 0.01
@@ -199,6 +199,17 @@ def _elsewhere(evidence: Evidence) -> Iterator[Found]:
             yield Found(claim.source, f"{claim.text}: {claim.model} was measured for {', '.join(tasks)} only")
 
 
+def _renamed(evidence: Evidence) -> Iterator[Found]:
+    """An import keeps what the log called a model beside the name under which its figures were published."""
+    renamed: dict[tuple[str, str], int] = {}
+    for run in evidence.runs:
+        logged = run.versions.get(LOGGED_MODEL)
+        if logged is not None and logged != run.cell.model:
+            renamed[logged, run.cell.model] = renamed.get((logged, run.cell.model), 0) + 1
+    for (logged, published), runs_n in renamed.items():
+        yield Found(published, f"{runs_n} runs were logged as {logged}")
+
+
 def _derived(evidence: Evidence) -> Iterator[Found]:
     for claim in evidence.claims:
         if claim.statistic != "derived":
@@ -264,5 +275,14 @@ RULES = (
         "task and are in none of its published cells. Choosing after measuring can make any point.",
         "say which were left out, and why",
         _all_left_out,
+    ),
+    Rule(
+        "JM126",
+        Severity.ERROR,
+        "runs published under another model's name",
+        "The log of a run names one model, the published figures another. Energy, size and quality may then belong to "
+        "different models.",
+        "find out which one ran, and name it",
+        _renamed,
     ),
 )
