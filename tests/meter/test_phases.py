@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
-from joulemark.meter.per_query import Lap
+from joulemark.meter.lap_fit import Lap
+from joulemark.meter.per_query import per_query
 from joulemark.meter.phases import phases
 from joulemark.records import (
     ChannelEnergy,
@@ -89,3 +91,28 @@ def test_what_laps_cannot_tell_is_not_said() -> None:
 
 def test_queries_without_parts_have_none() -> None:
     assert phases([], [0.1, 0.2], [{}, {}]) == ()
+
+
+def test_what_a_part_time_sensor_may_have_missed_is_in_the_interval() -> None:
+    durations_s, parts_s = queries(400)
+    seen = laps(durations_s, parts_s, 5)
+    for unseen, told in ((0.3, True), (1.5, False)):
+        blind = [
+            replace(
+                lap,
+                measurement=replace(
+                    lap.measurement,
+                    channels=tuple(
+                        replace(one, budget=ErrorBudget(unseen_above_j=unseen * (one.energy_j or 0.0)))
+                        for one in lap.measurement.channels
+                    ),
+                ),
+            )
+            for lap in seen
+        ]
+        for part in phases(blind, durations_s, parts_s):
+            assert (part.energy_j is not None) is told
+            if part.energy_j is not None:
+                assert part.uncertainty_j == pytest.approx(unseen * part.energy_j, rel=1e-3)
+        energies_j = per_query(blind, durations_s, [None] * len(durations_s)).energies_j
+        assert (energies_j[0] is not None) is told

@@ -13,22 +13,11 @@ from dataclasses import dataclass
 
 from joulemark.boundary import total
 from joulemark.meter.energy import UPDATES_MIN_N
+from joulemark.meter.lap_fit import Lap, dot, fit_laps
 from joulemark.meter.window import Meter
-from joulemark.records import BoundaryName, Measurement, Provenance, Quantity
-from joulemark.student import t_quantile
+from joulemark.records import BoundaryName, Provenance, Quantity
 
 LAP_MIN_S = 0.05  # a shorter lap would cost the work more than one part in a thousand
-FREEDOM_MIN_N = 5
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Lap:
-    """A window over the queries from ``first_i`` up to, but not including, ``end_i``."""
-
-    first_i: int
-    end_i: int
-    measurement: Measurement
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,48 +83,20 @@ def _tokens(tokens_n: Sequence[int | None]) -> list[float] | None:
 def _regressed(
     laps: Sequence[Lap], energies_j: Sequence[float], durations_s: Sequence[float], tokens: Sequence[float] | None
 ) -> PerQuery | None:
-    """Least squares through the origin on time, and on tokens where that leaves enough freedom and is not collinear."""
-    causes = [list(durations_s), list(tokens)] if tokens is not None else [list(durations_s)]
-    if len(laps) - len(causes) < FREEDOM_MIN_N:
-        causes = causes[:1]
-    freedom_n = len(laps) - len(causes)
-    if freedom_n < FREEDOM_MIN_N:
-        return None
-    rows = [[math.fsum(cause[lap.first_i : lap.end_i]) for cause in causes] for lap in laps]
-    inverse = _inverse_of_squares(rows)
-    if inverse is None:
+    """By time and tokens where laps tell these apart, else by time alone."""
+    causes = [list(durations_s)] if tokens is None else [list(durations_s), list(tokens)]
+    fit = fit_laps(laps, energies_j, causes)
+    if fit is None:
         return _regressed(laps, energies_j, durations_s, None) if tokens is not None else None
-    products = [
-        math.fsum(row[k] * energy_j for row, energy_j in zip(rows, energies_j, strict=True)) for k in range(len(causes))
-    ]
-    slopes = [math.fsum(line[k] * products[k] for k in range(len(causes))) for line in inverse]
-    residuals = [energy_j - _dot(row, slopes) for row, energy_j in zip(rows, energies_j, strict=True)]
-    variance = math.fsum(residual**2 for residual in residuals) / freedom_n
     queries_per_lap = len(durations_s) / len(laps)
-    quantile = t_quantile((1 + CONFIDENCE) / 2, freedom_n)
     found: list[tuple[float | None, float | None]] = []
     for query in zip(*causes, strict=True):
-        energy_j = _dot(query, slopes)
-        of_slopes = math.fsum(query[j] * inverse[j][k] * query[k] for j in range(len(query)) for k in range(len(query)))
-        half_j = quantile * math.sqrt(variance * (of_slopes + 1 / queries_per_lap))
+        energy_j = dot(query, fit.slopes_j)
+        of_slopes = dot(query, [dot(line, query) for line in fit.inverse])
+        by_chance_j = fit.quantile * math.sqrt(fit.variance * (of_slopes + 1 / queries_per_lap))
+        half_j = math.hypot(by_chance_j, fit.sensor_ratio * energy_j)
         honest = energy_j > 0 and half_j < energy_j
         found.append((energy_j, half_j) if honest else (None, None))
     if all(energy_j is None for energy_j, _ in found):
         return None
     return PerQuery("regression", tuple(energy_j for energy_j, _ in found), tuple(half_j for _, half_j in found))
-
-
-def _dot(first: Sequence[float], second: Sequence[float]) -> float:
-    return math.fsum(one * other for one, other in zip(first, second, strict=True))
-
-
-def _inverse_of_squares(rows: Sequence[Sequence[float]]) -> list[list[float]] | None:
-    """The inverse of X'X for one or two columns; ``None`` where the columns are as good as one."""
-    squares = [[math.fsum(row[j] * row[k] for row in rows) for k in range(len(rows[0]))] for j in range(len(rows[0]))]
-    if len(squares) == 1:
-        return [[1 / squares[0][0]]] if squares[0][0] > 0 else None
-    (a, b), (_, d) = squares
-    determinant = a * d - b * b
-    if determinant <= 1e-6 * a * d:
-        return None
-    return [[d / determinant, -b / determinant], [-b / determinant, a / determinant]]

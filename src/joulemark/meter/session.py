@@ -42,7 +42,8 @@ TYPE_CHECKING = False  # what type checkers take for true
 if TYPE_CHECKING:
     from typing import ParamSpec, TypeVar
 
-    from joulemark.meter.per_query import Lap, QueryEnergy
+    from joulemark.meter.lap_fit import Lap
+    from joulemark.meter.per_query import QueryEnergy
 
     _P = ParamSpec("_P")
     _R = TypeVar("_R")
@@ -184,7 +185,7 @@ class Session:
         )
 
     def _end_lap(self, opened: Window) -> None:
-        from joulemark.meter.per_query import Lap
+        from joulemark.meter.lap_fit import Lap
 
         state = self._queries
         state.laps.append(Lap(state.lap_first_i, len(state.durations_s), opened.end()))

@@ -27,7 +27,8 @@ from typing import Protocol as Shape
 
 from joulemark.boundary import idle_power_w
 from joulemark.meter import Meter, open_meter
-from joulemark.meter.per_query import Lap, lap_s, per_query
+from joulemark.meter.lap_fit import Lap
+from joulemark.meter.per_query import lap_s, per_query
 from joulemark.meter.phases import phases
 from joulemark.protocol.order import Job
 from joulemark.records import Failure, Inference, Measurement, Phase, Protocol, Quality, Run, Settings
