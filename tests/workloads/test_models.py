@@ -263,3 +263,27 @@ def test_ten_tasks() -> None:
 
 def test_a_revision_where_there_can_be_none_is_refused(reviews: Cell) -> None:
     assert "leave it out" in (missing(replace(reviews, model_revision="main")) or "")
+
+
+def test_an_architecture_alone_needs_no_weights(reviews: Cell, encoder: Path) -> None:
+    (encoder / "model.safetensors").unlink()
+    (encoder / FACTS_FILE).unlink()
+    asked = replace(reviews, model=str(encoder))
+    assert "holds no weights" in str(missing(asked))
+    drawn = replace(asked, settings=replace(asked.settings, weights="random"))
+    assert missing(drawn) is None
+    prepare(drawn)
+    with open_workload(drawn, queries_n=3) as workload:
+        assert workload.infer(2).value in ("positive", "negative")
+        assert workload.model.weights == "random"
+
+
+def test_a_model_with_a_tokenizer_of_its_own_is_asked_real_samples(
+    reviews: Cell, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made-up words would be split by it: without the dataset it cannot run, where a model of the catalogue can."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    drawn = replace(reviews, model=str(encoder), dataset="imdb", settings=replace(reviews.settings, weights="random"))
+    assert "HF_HUB_OFFLINE is set" in str(missing(drawn))
+    assert missing(replace(drawn, model="lvwerra/distilbert-imdb")) is None

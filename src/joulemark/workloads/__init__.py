@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -19,7 +20,7 @@ from joulemark.records import Cell
 from joulemark.workloads.callable_runner import is_callable_name, open_callable
 from joulemark.workloads.catalogue import catalogue_models
 from joulemark.workloads.datasets import MINIATURE, fetch_samples, missing_samples
-from joulemark.workloads.models import check_model, fetch_model
+from joulemark.workloads.models import check_model, fetch_model, is_made_up
 from joulemark.workloads.tasks import Task
 from joulemark.workloads.workload import Answer, Score, Workload, WorkloadError
 
@@ -66,7 +67,7 @@ def prepare(cell: Cell, *, queries_n: int = 1000) -> None:
         _need_modules(task)
         if task.runner in OWN_RUNNERS:
             fetch_model(cell)
-    fetch_samples(cell, task, queries_n)
+    fetch_samples(_asked_for_samples(cell), task, queries_n)
 
 
 def preloads(cells: Iterable[Cell]) -> tuple[str, ...]:
@@ -94,7 +95,14 @@ def missing(cell: Cell) -> str | None:
                 check_model(cell)
     except WorkloadError as error:
         return str(error)
-    return missing_samples(cell, task)
+    return missing_samples(_asked_for_samples(cell), task)
+
+
+def _asked_for_samples(cell: Cell) -> Cell:
+    """The cell as its samples are concerned: an architecture with a tokenizer of its own is asked real ones."""
+    if cell.settings.weights == "random" and not is_made_up(cell):
+        return replace(cell, settings=replace(cell.settings, weights="trained"))
+    return cell
 
 
 def _is_function(cell: Cell) -> bool:

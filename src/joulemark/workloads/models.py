@@ -71,10 +71,8 @@ def fetch_model(cell: Cell) -> None:
     if cell.model.startswith(MINIATURE):
         miniature.build(cell.model.removeprefix(MINIATURE))
         return
-    if is_architecture_only(cell) and find_catalogue_model(cell.model) is not None:
-        return
     try:
-        find_model(cell)
+        _need_here(cell)
     except NotHere:
         hub.download_model(
             hub_id_of(cell.model),
@@ -92,15 +90,23 @@ def check_model(cell: Cell) -> None:
     """
     if cell.model.startswith(MINIATURE):
         path_of(cell)
-    elif not is_architecture_only(cell) or find_catalogue_model(cell.model) is None:
+    else:
         try:
-            find_model(cell)
+            _need_here(cell)
         except NotHere as error:
             if why := _why_unreachable(hub.endpoint(), hub.is_offline()):
                 raise WorkloadError(
                     f"model {cell.model} is not on this machine, and the hub cannot be asked for it ({why})"
                 ) from error
     _check_memory(cell)
+
+
+def _need_here(cell: Cell) -> None:
+    """Raise :class:`WorkloadError` unless the cell's model is here. An architecture alone needs no weights."""
+    if not is_architecture_only(cell):
+        find_model(cell)
+    elif not is_made_up(cell):
+        path_of(cell)
 
 
 @cache
@@ -127,6 +133,11 @@ def _check_memory(cell: Cell) -> None:
 def is_architecture_only(cell: Cell) -> bool:
     """Whether the cell's model is its architecture with random weights, for which nothing is downloaded."""
     return cell.settings.weights == "random"
+
+
+def is_made_up(cell: Cell) -> bool:
+    """Whether the model is built from the catalogue alone, so that its tokenizer and samples are made up too."""
+    return is_architecture_only(cell) and find_catalogue_model(cell.model) is not None
 
 
 def hub_id_of(model: str) -> str:
