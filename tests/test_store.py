@@ -7,13 +7,18 @@ from pathlib import Path
 import pytest
 
 from joulemark import store
-from joulemark.records import Cell, Failure, Inference, Machine, Protocol, Run, Study
+from joulemark.records import Cell, Failure, Inference, Machine, Protocol, Run, Study, TraceStep
 from joulemark.store import StoreError
 
 STUDY = Study("mine", (Cell("fill-mask", "./m", "d.jsonl"),), Protocol(queries_n=2, repeats_n=3))
 ROWS = (
     Inference(0, 0.5, 3, None, "a", 1.0, phases_s={"prefill": 0.1, "decode": 0.4}),
     Inference(1, 0.25, None, 2, "b\n…", None),
+)
+TRACE = (
+    TraceStep("package-0", "idle-before", -12.5, 10.0, 20.0, 19.5, 20.5),
+    TraceStep("package-0", "queries", 0.0, 0.75, 80.1, 79.0, 81.0),
+    TraceStep("gpu0", "queries", 0.0, 0.75, None, 0.0, None),
 )
 
 
@@ -28,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
     place = tmp_path / "results"
     with store.open_for_writing(place, STUDY):
         for repeat_i in range(3):
-            store.append(place, run(repeat_i), ROWS)
+            store.append(place, run(repeat_i), ROWS, TRACE)
     return place
 
 
@@ -37,6 +42,43 @@ def test_what_is_written_is_read(folder: Path) -> None:
     assert store.read_runs(folder) == (run(0), run(1), run(2))
     assert store.read_inferences(folder, run(1).run_id) == ROWS
     assert store.read_inferences(folder, "no such run") == ()
+    assert store.read_trace(folder, run(1).run_id) == TRACE
+    assert store.read_trace(folder, "no such run") == ()
+
+
+def test_a_folder_without_traces_reads_as_before(tmp_path: Path) -> None:
+    with store.open_for_writing(tmp_path / "results", STUDY):
+        store.append(tmp_path / "results", run(0), ROWS)
+    assert store.read_runs(tmp_path / "results") == (run(0),)
+    assert store.read_trace(tmp_path / "results", run(0).run_id) == ()
+    assert not (tmp_path / "results" / store.TRACES_FOLDER).exists()
+
+
+@pytest.mark.parametrize("kept_byte", [0, 3, 400, -1])
+def test_a_damaged_trace_is_named_in_one_line(folder: Path, kept_byte: int) -> None:
+    file = folder / store.TRACES_FOLDER / f"{run(1).run_id}.parquet"
+    file.write_bytes(file.read_bytes()[:kept_byte])
+    with pytest.raises(StoreError, match="cannot be read") as error:
+        store.read_trace(folder, run(1).run_id)
+    assert str(file) in str(error.value)
+    assert "\n" not in str(error.value)
+    assert store.read_trace(folder, run(2).run_id) == TRACE
+
+
+def test_a_table_that_is_no_trace_is_named(folder: Path) -> None:
+    file = folder / store.TRACES_FOLDER / f"{run(1).run_id}.parquet"
+    file.write_bytes((folder / store.INFERENCES_FOLDER / file.name).read_bytes())
+    with pytest.raises(StoreError, match="not those of a trace"):
+        store.read_trace(folder, run(1).run_id)
+
+
+def test_a_trace_is_there_before_the_line_of_its_run(folder: Path) -> None:
+    """Where the line cannot be written the trace is, and the other way round never."""
+    (folder / store.RUNS_FILE).unlink()
+    (folder / store.RUNS_FILE).mkdir()
+    with pytest.raises(StoreError):
+        store.append(folder, run(7), ROWS, TRACE)
+    assert store.read_trace(folder, run(7).run_id) == TRACE
 
 
 def test_the_latest_line_about_a_repetition_counts(folder: Path) -> None:

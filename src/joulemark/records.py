@@ -292,6 +292,22 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceStep:
+    """The mean power of one channel over a part of a run, with its interval at 95 %; ``None``: not known.
+
+    The steps of a channel follow one another without a gap inside a window; between windows nothing was measured.
+    """
+
+    channel: str
+    window: str  # "idle-before", "queries" or "idle-after"
+    start_s: float  # since the window over the queries began; negative before
+    duration_s: float
+    power_w: float | None
+    low_w: float | None
+    high_w: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a run has no measurement."""
 

@@ -6,7 +6,8 @@
     ├── study.json              the frozen study
     ├── machines/ID.json        what the runs were measured on
     ├── runs.jsonl              one run a line; the last line about a repetition counts
-    └── inferences/RUN.parquet  one row a query
+    ├── inferences/RUN.parquet  one row a query
+    └── traces/RUN.parquet      one row a step of a channel's power over time
 
 A line is written in one call and synced; the rows of a run are on disk before its line is. Reading needs no lock.
 """
@@ -27,12 +28,13 @@ from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
-from joulemark.records import SCHEMA_VERSION, Inference, Machine, MendableError, Run, Study
+from joulemark.records import SCHEMA_VERSION, Inference, Machine, MendableError, Run, Study, TraceStep
 
 STUDY_FILE = "study.json"
 RUNS_FILE = "runs.jsonl"
 MACHINES_FOLDER = "machines"
 INFERENCES_FOLDER = "inferences"
+TRACES_FOLDER = "traces"
 LOCK_FILE = ".lock"
 UNFINISHED_S, UNFINISHED_TRIES_N = 0.02, 5
 BLOCK_BYTE = 2**18
@@ -77,9 +79,11 @@ def open_for_writing(folder: Path, study: Study) -> Iterator[None]:
         os.close(lock)
 
 
-def append(folder: Path, run: Run, inferences: Sequence[Inference]) -> None:
-    """Add one run with its queries. Raises :class:`StoreError`; what was stored before is untouched."""
+def append(folder: Path, run: Run, inferences: Sequence[Inference], trace: Sequence[TraceStep] = ()) -> None:
+    """Add one run with its queries and its trace. Raises :class:`StoreError`; what was stored before is untouched."""
     with _plain_errors(folder):
+        if trace:
+            _write_trace(folder / TRACES_FOLDER / f"{run.run_id}.parquet", trace)
         if inferences:
             _write_inferences(folder / INFERENCES_FOLDER / f"{run.run_id}.parquet", inferences)
         _append_line(folder / RUNS_FILE, msgspec.json.encode(run) + b"\n")
@@ -264,17 +268,34 @@ def _whole_lines(file: Path, span: tuple[int, int] | None) -> Iterator[bytes]:
 
 def read_inferences(folder: Path, run_id: str) -> tuple[Inference, ...]:
     """The queries of one run; empty if it failed. Raises :class:`StoreError`."""
+    rows = _read_rows(folder / INFERENCES_FOLDER / f"{run_id}.parquet")
+    return tuple(Inference(**{**row, "phases_s": dict(row.get("phases_s") or ())}) for row in rows)
+
+
+def read_trace(folder: Path, run_id: str) -> tuple[TraceStep, ...]:
+    """The power of one run over time, window by window and channel by channel; empty where none was kept.
+
+    Raises :class:`StoreError`.
+    """
+    file = folder / TRACES_FOLDER / f"{run_id}.parquet"
+    try:
+        return tuple(TraceStep(**row) for row in _read_rows(file))
+    except TypeError as error:
+        raise StoreError(f"{file} cannot be read: its columns are not those of a trace ({error})") from error
+
+
+def _read_rows(file: Path) -> list[dict[str, Any]]:
+    """The rows of a table; none where there is no file. Raises :class:`StoreError`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = folder / INFERENCES_FOLDER / f"{run_id}.parquet"
     if not file.exists():
-        return ()
+        return []
     try:
-        rows = pq.read_table(file).to_pylist()
+        rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{file} cannot be read: {error}") from error
-    return tuple(Inference(**{**row, "phases_s": dict(row.get("phases_s") or ())}) for row in rows)
+    return rows
 
 
 def _claim(folder: Path, study: Study) -> None:
@@ -340,12 +361,7 @@ def _append_line(file: Path, line: bytes) -> None:
 
 
 def _write_inferences(file: Path, inferences: Sequence[Inference]) -> None:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise StoreError("writing results needs pyarrow: pip install 'joulemark[transformers]'") from None
-
+    pa = _arrow()
     schema = pa.schema(
         [
             ("sample_i", pa.int64()),
@@ -361,8 +377,40 @@ def _write_inferences(file: Path, inferences: Sequence[Inference]) -> None:
     )
     columns = {name: [getattr(row, name) for row in inferences] for name in schema.names}
     columns["phases_s"] = [tuple(phases_s.items()) for phases_s in columns["phases_s"]]
+    _write_table(file, pa.table(columns, schema=schema))
+
+
+def _write_trace(file: Path, trace: Sequence[TraceStep]) -> None:
+    pa = _arrow()
+    schema = pa.schema(
+        [
+            ("channel", pa.string()),
+            ("window", pa.string()),
+            ("start_s", pa.float64()),
+            ("duration_s", pa.float64()),
+            ("power_w", pa.float64()),
+            ("low_w", pa.float64()),
+            ("high_w", pa.float64()),
+        ]
+    )
+    columns = {name: [getattr(row, name) for row in trace] for name in schema.names}
+    _write_table(file, pa.table(columns, schema=schema))
+
+
+def _arrow() -> Any:
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise StoreError("writing results needs pyarrow: pip install 'joulemark[transformers]'") from None
+    return pa
+
+
+def _write_table(file: Path, table: Any) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     buffer = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns, schema=schema), buffer, compression="zstd")
+    pq.write_table(table, buffer, compression="zstd")
     file.parent.mkdir(exist_ok=True)
     _replace(file, buffer.getvalue().to_pybytes())
 

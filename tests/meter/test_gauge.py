@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from joulemark.meter import open_meter
 from joulemark.meter.energy import gauge_energy
+from joulemark.meter.sampler import open_sampler
 from joulemark.records import Channel, Component, Provenance, Quantity
 from joulemark.sensors import Setup
 
@@ -93,6 +95,23 @@ def test_a_trace_that_ends_leaves_the_energy_unknown(tmp_path: Path) -> None:
         (energy,) = window.end().channels
     assert energy.energy_j is None
     assert "no-samples" in energy.reasons
+
+
+def test_the_sampler_tells_the_sample_before_and_the_one_after(tmp_path: Path) -> None:
+    file = trace(tmp_path, [float(index) for index in range(600)], 0.1)
+    with open_sampler(Setup(requests=(f"replay:{file}",))) as sampler:
+        began_ns = time.monotonic_ns()
+        time.sleep(1.0)
+        ended_ns = time.monotonic_ns()
+        all_rows = sampler.collect(began_ns, ended_ns)[0]["gpu0"]
+        assert all_rows == sorted(all_rows)
+        for (at_ns, _), (following_ns, _) in pairwise(all_rows[1:-1]):
+            between_ns = (at_ns + following_ns) // 2
+            rows = sampler.collect(between_ns, between_ns)[0]["gpu0"]
+            assert [row_ns for row_ns, _ in rows] == [at_ns, following_ns]
+    assert len(all_rows) > 3
+    assert all_rows[0][0] < began_ns
+    assert all_rows[-1][0] > ended_ns
 
 
 def test_the_sampler_ends_with_its_parent(tmp_path: Path) -> None:

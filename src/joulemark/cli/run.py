@@ -49,7 +49,7 @@ def run_study(options: StudyOptions, out: Path | None, only: tuple[str, ...], se
         measured_n = failed_n = 0
         with say.watching(study, found, len(jobs)) as watch:
             for outcome in execute(study, jobs, setup, here.machine_id, unfit=unfit, watch=watch, stopped=stopped):
-                store.append(folder, outcome.run, outcome.inferences)
+                store.append(folder, outcome.run, outcome.inferences, outcome.trace)
                 measured_n += outcome.run.failure is None
                 failed_n += outcome.run.failure is not None
                 say.result(study, outcome.run)

@@ -60,6 +60,13 @@ class Moved:
                 self.lost_max_j += lost_max_j
         self.counts = None if step is None else self.counts + step
 
+    def join(self, later: Moved) -> None:
+        """Add what was moved after this."""
+        self.counts = None if self.counts is None or later.counts is None else self.counts + later.counts
+        self.lost_s += later.lost_s
+        self.lost_max_j += later.lost_max_j
+        self.ambiguous |= later.ambiguous
+
 
 def unwrapped(channel: Channel, before: Edge, after: Edge) -> float | None:
     """Counts between two readings less than one wrap apart; ``None`` when that cannot be known."""
@@ -154,27 +161,15 @@ def gauge_energy(
     """
     if samples is None:
         return _unknown(channel, "sampler-failed")
-    inside = [sample for sample in samples if began_ns <= sample[0] <= ended_ns]
-    if not inside:
+    points = gauge_points(began_ns, ended_ns, samples)
+    if not points:
         return _unknown(channel, "no-samples")
-    before = [sample for sample in samples if sample[0] < began_ns][-1:]
-    after = [sample for sample in samples if sample[0] > ended_ns][:1]
-    points = [
-        (began_ns, _power_at(began_ns, before, inside[:1])),
-        *inside,
-        (ended_ns, _power_at(ended_ns, inside[-1:], after)),
-    ]
     update_period_s = channel.update_period_s or 0.0
-    energy_j, gap_square, gap_max_s = 0.0, 0.0, 0.0
-    for (from_ns, from_w), (to_ns, to_w) in pairwise(points):
-        step_s = (to_ns - from_ns) / 1e9
-        energy_j += step_s * (from_w + to_w) / 2
-        gap_square += (step_s * abs(to_w - from_w) / 2) ** 2
-        gap_max_s = max(gap_max_s, step_s)
+    energy_j, gap_j, gap_max_s = _integral(points)
     duration_s = (ended_ns - began_ns) / 1e9
     budget = ErrorBudget(
         update_j=update_period_s * (energy_j / duration_s if duration_s > 0 else 0.0),
-        gap_j=gap_square**0.5,
+        gap_j=gap_j,
         accuracy_j=channel.accuracy_ratio * energy_j,
         model_factor=channel.model_factor,
     )
@@ -182,6 +177,41 @@ def gauge_energy(
     if update_period_s and gap_max_s > GAP_PERIODS_N * update_period_s:
         reasons += ("sampling-gap",)
     return known_energy(channel, energy_j, duration_s, budget, reasons)
+
+
+def gauge_part_energy(channel: Channel, points: Sequence[tuple[int, float]]) -> ChannelEnergy:
+    """The energy of a part of a window from some successive ones of its :func:`gauge_points`.
+
+    That a gauge's value is up to an update period old shifts the part in time; its interval is that of the value.
+    """
+    energy_j, gap_j, _ = _integral(points)
+    budget = ErrorBudget(gap_j=gap_j, accuracy_j=channel.accuracy_ratio * energy_j, model_factor=channel.model_factor)
+    return known_energy(channel, energy_j, (points[-1][0] - points[0][0]) / 1e9, budget, ())
+
+
+def gauge_points(began_ns: int, ended_ns: int, samples: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """The samples (ns, W) inside a window, and before and after them the power at its edges; none if none is inside."""
+    inside = [sample for sample in samples if began_ns <= sample[0] <= ended_ns]
+    if not inside:
+        return []
+    before = [sample for sample in samples if sample[0] < began_ns][-1:]
+    after = [sample for sample in samples if sample[0] > ended_ns][:1]
+    return [
+        (began_ns, _power_at(began_ns, before, inside[:1])),
+        *inside,
+        (ended_ns, _power_at(ended_ns, inside[-1:], after)),
+    ]
+
+
+def _integral(points: Sequence[tuple[int, float]]) -> tuple[float, float, float]:
+    """The trapezoid in J, the error of its gaps in J, and the longest gap in s."""
+    energy_j, gap_square, gap_max_s = 0.0, 0.0, 0.0
+    for (from_ns, from_w), (to_ns, to_w) in pairwise(points):
+        step_s = (to_ns - from_ns) / 1e9
+        energy_j += step_s * (from_w + to_w) / 2
+        gap_square += (step_s * abs(to_w - from_w) / 2) ** 2
+        gap_max_s = max(gap_max_s, step_s)
+    return energy_j, gap_square**0.5, gap_max_s
 
 
 def _power_at(at_ns: int, left: Sequence[tuple[int, float]], right: Sequence[tuple[int, float]]) -> float:

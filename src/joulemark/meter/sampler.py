@@ -13,9 +13,11 @@ import select
 import subprocess
 import sys
 import time
-from collections import deque
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -23,7 +25,16 @@ from joulemark.records import Channel, Quantity, ReadFailure
 from joulemark.sensors import Setup, open_sensors
 
 PERIOD_S = 0.05
-SAMPLES_MAX_N = 2_000_000  # more than a day of one gauge
+SAMPLES_MAX_N = 2_000_000  # more than a day of one gauge, in 32 MB
+DROPPED_N = SAMPLES_MAX_N // 10  # at once, the oldest, when there are more
+
+
+@dataclass(frozen=True, slots=True)
+class _Samples:
+    """The samples of one gauge in order of time: ns of the monotonic clock, and W."""
+
+    at_ns: array[int] = field(default_factory=lambda: array("q"))
+    power_w: array[float] = field(default_factory=lambda: array("d"))
 
 
 class Sampler:
@@ -85,21 +96,25 @@ def _decode(line: str) -> Setup:
     return Setup(Path(sysfs), Path(proc), tuple(requests), visible_devices)
 
 
-def _take(gauges: list[Channel], samples: dict[str, deque[tuple[int, float]]]) -> None:
+def _take(gauges: list[Channel], samples: dict[str, _Samples]) -> None:
     for channel in gauges:
         before_ns = time.monotonic_ns()
         try:
             power_w = channel.read()
         except ReadFailure:
             continue  # the gap it leaves enters the error of the window
-        samples[channel.name].append(((before_ns + time.monotonic_ns()) // 2, power_w))
+        taken = samples[channel.name]
+        if len(taken.at_ns) == SAMPLES_MAX_N:
+            del taken.at_ns[:DROPPED_N], taken.power_w[:DROPPED_N]
+        taken.at_ns.append((before_ns + time.monotonic_ns()) // 2)
+        taken.power_w.append(power_w)
 
 
-def _around(rows: deque[tuple[int, float]], began_ns: int, ended_ns: int) -> list[tuple[int, float]]:
+def _around(taken: _Samples, began_ns: int, ended_ns: int) -> list[tuple[int, float]]:
     """The samples inside a window, with the last before and the first after it."""
-    first = next((index for index, row in enumerate(rows) if row[0] >= began_ns), len(rows))
-    last = next((index for index, row in enumerate(rows) if row[0] > ended_ns), len(rows) - 1)
-    return [rows[index] for index in range(max(0, first - 1), last + 1)]
+    first_i = max(0, bisect_left(taken.at_ns, began_ns) - 1)
+    end_i = bisect_right(taken.at_ns, ended_ns) + 1
+    return list(zip(taken.at_ns[first_i:end_i], taken.power_w[first_i:end_i], strict=True))
 
 
 def serve(requests: IO[bytes], answers: IO[str]) -> None:
@@ -107,7 +122,7 @@ def serve(requests: IO[bytes], answers: IO[str]) -> None:
     setup = _decode(requests.readline().decode())
     with open_sensors(setup) as found:
         gauges = [channel for channel in found.channels if channel.quantity is Quantity.POWER]
-        samples: dict[str, deque[tuple[int, float]]] = {channel.name: deque(maxlen=SAMPLES_MAX_N) for channel in gauges}
+        samples = {channel.name: _Samples() for channel in gauges}
         _take(gauges, samples)
         print("ready", file=answers, flush=True)
         due_ns, pending = time.monotonic_ns(), b""

@@ -15,6 +15,7 @@ from joulemark.sensors.own_processes import in_use_by_us
 TYPE_CHECKING = False  # what type checkers take for true
 if TYPE_CHECKING:
     from joulemark.meter.ticks import Ticks
+    from joulemark.meter.trace import Readings
 
 Clock = Callable[[], int]
 # (begin, end) in ns of the monotonic clock -> samples by channel name (ns, W), and the sampler's own CPU seconds
@@ -67,22 +68,26 @@ class Meter:
         self._sample = sample
         self._clock = clock
 
-    def begin(self, align: bool = False, sleep: Callable[[float], None] = time.sleep) -> Window:
+    def begin(
+        self, align: bool = False, sleep: Callable[[float], None] = time.sleep, readings: Readings | None = None
+    ) -> Window:
         """Open a window: read every counter.
 
         With ``align`` slow counters are watched for up to three of their update periods before it begins, and again
         after it has ended, so that a window shorter than some twenty of them is measured better; see
-        :mod:`joulemark.meter.ticks`.
+        :mod:`joulemark.meter.ticks`. What is read in the window anyway is kept in ``readings``, for its trace.
         """
-        return Window(self, self._clock, self._sample, sleep if align else None)
+        return Window(self, self._clock, self._sample, sleep if align else None, readings)
 
-    def idle(self, duration_s: float, sleep: Callable[[float], None] = time.sleep) -> Measurement:
+    def idle(
+        self, duration_s: float, sleep: Callable[[float], None] = time.sleep, readings: Readings | None = None
+    ) -> Measurement:
         """Measure ``duration_s`` of doing nothing, and compare counters with gauges where a device has both.
 
         Power is steady then, so that a few readings of a gauge are enough. A counter that disagrees is marked in this
         window and in all later ones.
         """
-        window = self.begin()
+        window = self.begin(readings=readings)
         checked = [channel for channel in self.counters if channel.gauge is not None]
         gauged_w: dict[str, list[float]] = {channel.name: [] for channel in checked}
         ends_ns = window.began_ns + round(duration_s * 1e9)
@@ -115,6 +120,7 @@ class Window:
         "_moved",
         "_next_ns",
         "_opened_ns",
+        "_readings",
         "_sample",
         "_sleep",
         "_started_at",
@@ -123,7 +129,12 @@ class Window:
     )
 
     def __init__(
-        self, meter: Meter, clock: Clock, sample: Sample | None, sleep: Callable[[float], None] | None
+        self,
+        meter: Meter,
+        clock: Clock,
+        sample: Sample | None,
+        sleep: Callable[[float], None] | None,
+        readings: Readings | None,
     ) -> None:
         self._sleep = sleep  # None: edges are not aligned
         self._before: dict[str, Ticks] = {}
@@ -142,6 +153,7 @@ class Window:
         self._begin = self._last = [_read(channel, clock) for channel in meter.counters]
         self._moved = [Moved() for _ in meter.counters]
         self._used: frozenset[str] = frozenset()
+        self._readings = readings
         self.began_ns = clock()
         self._next_ns = None if meter.keep_alive_ns is None else self.began_ns + meter.keep_alive_ns
         self._cpu_ns = time.thread_time_ns() - cpu_ns
@@ -190,6 +202,8 @@ class Window:
         edges_s = ((self._clock() - self._opened_ns) - (ended_ns - self.began_ns)) / 1e9
         self._cpu_ns += time.thread_time_ns() - cpu_ns
         self._advance(ends)
+        if self._readings is not None:
+            self._readings.began_ns, self._readings.ended_ns = self.began_ns, ended_ns
         aligned = self._aligned(ends, ended_ns)
         energies = {
             channel.name: counter_energy(channel, begin, end, moved, edges_s)
@@ -230,7 +244,10 @@ class Window:
             return 0.0
         samples, sampler_cpu_s = self._sample(self.began_ns, ended_ns) if self._sample else ({}, 0.0)
         for channel in self._meter.gauges:
-            energies[channel.name] = gauge_energy(channel, self.began_ns, ended_ns, samples.get(channel.name))
+            taken = samples.get(channel.name)
+            energies[channel.name] = gauge_energy(channel, self.began_ns, ended_ns, taken)
+            if self._readings is not None and taken:
+                self._readings.keep_samples(channel, taken)
         return sampler_cpu_s
 
     def _tell_apart(self, energies: dict[str, ChannelEnergy]) -> None:
@@ -248,6 +265,8 @@ class Window:
         for channel, moved, before, now in zip(self._meter.counters, self._moved, self._last, edges, strict=True):
             if now is not before:
                 moved.advance(channel, before, now)
+                if self._readings is not None:
+                    self._readings.keep_counter(channel, before, now)
         self._last = edges
 
 

@@ -30,8 +30,9 @@ from joulemark.meter import Meter, open_meter
 from joulemark.meter.lap_fit import Lap
 from joulemark.meter.per_query import lap_s, per_query
 from joulemark.meter.phases import phases
+from joulemark.meter.trace import Readings
 from joulemark.protocol.order import Job
-from joulemark.records import Failure, Inference, Measurement, Phase, Protocol, Quality, Run, Settings
+from joulemark.records import Failure, Inference, Measurement, Phase, Protocol, Quality, Run, Settings, TraceStep
 from joulemark.sensors import Setup
 from joulemark.sensors.conditions import conditions, disturbances
 from joulemark.workloads import open_workload
@@ -69,10 +70,11 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A run and its queries."""
+    """A run, its queries, and its power over time."""
 
     run: Run
     inferences: tuple[Inference, ...] = ()
+    trace: tuple[TraceStep, ...] = ()
 
 
 def start_child(log: str) -> None:
@@ -142,24 +144,25 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
     protocol = assignment.protocol
     setup = _own_board(assignment.setup, assignment.job.cell.settings)
     progress[0] = PHASES.index("open sensors")
+    read_before, read_within, read_after = Readings(), Readings(), Readings()
     with open_meter(setup) as meter:
         progress[0] = PHASES.index("load")
         window = meter.begin()
         with open_workload(assignment.job.cell, queries_n=protocol.queries_n) as workload:
             load = window.end()
             progress[0] = PHASES.index("idle")
-            idle_before = _idle(meter, protocol.idle_s)
+            idle_before = _idle(meter, protocol.idle_s, read_before)
             progress[0] = PHASES.index("warm up")
             batch_n = assignment.job.cell.settings.batch_n
             ask = _ask(workload, batch_n)
             warmup_n = _warm_up(ask, protocol.warmup_n, batch_n)
             progress[0] = PHASES.index("query")
             before = conditions(setup)
-            queried = _query(meter, ask, protocol.queries_n, batch_n, progress)
+            queried = _query(meter, ask, protocol.queries_n, batch_n, progress, read_within)
             disturbed = disturbances(before, conditions(setup), queried.measurement.harness_cpu_s)
             answers, durations_s = queried.answers, queried.durations_s
             progress[0] = PHASES.index("idle")
-            idle_after = _idle(meter, protocol.idle_s)
+            idle_after = _idle(meter, protocol.idle_s, read_after)
             progress[0] = PHASES.index("score")
             quality, scores = _score(workload, answers)
             single = per_query(queried.laps, durations_s, [answer.output_tokens_n for answer in answers])
@@ -194,14 +197,25 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
                 )
                 for index, answer in enumerate(answers)
             )
-            return Outcome(run, inferences)
+            windows = (
+                ("idle-before", read_before, idle_before),
+                ("queries", read_within, queried.measurement),
+                ("idle-after", read_after, idle_after),
+            )
+            trace = tuple(
+                step
+                for name, readings, measurement in windows
+                if measurement is not None
+                for step in readings.steps(name, measurement, read_within.began_ns)
+            )
+            return Outcome(run, inferences, trace)
 
 
-def _idle(meter: Meter, idle_s: float) -> Measurement | None:
+def _idle(meter: Meter, idle_s: float, readings: Readings) -> Measurement | None:
     """What the channels say while nothing is asked, with the model loaded."""
     if idle_s <= 0:
         return None
-    return meter.idle(idle_s)
+    return meter.idle(idle_s, readings=readings)
 
 
 Ask = Callable[[int, int], Sequence[Answer]]
@@ -250,7 +264,7 @@ class _Queried:
     laps: tuple[Lap, ...]
 
 
-def _query(meter: Meter, ask: Ask, queries_n: int, batch_n: int, progress: Progress) -> _Queried:
+def _query(meter: Meter, ask: Ask, queries_n: int, batch_n: int, progress: Progress, readings: Readings) -> _Queried:
     """The heart: ``queries_n`` queries inside one window, ``batch_n`` at once.
 
     Nothing else happens on the way, but that counters which resolve it are read from lap to lap. A query of a batch
@@ -263,7 +277,7 @@ def _query(meter: Meter, ask: Ask, queries_n: int, batch_n: int, progress: Progr
     lap_length_s, lap_first_i = lap_s(meter), 0
     gc.collect()
     gc.freeze()
-    window = meter.begin()
+    window = meter.begin(readings=readings)
     refresh, lap = window.refresh, meter.begin() if lap_length_s else None
     before_s = clock()
     lap_due_s = before_s + (lap_length_s or math.inf)
