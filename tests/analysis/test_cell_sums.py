@@ -1,12 +1,15 @@
 import statistics
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from joulemark import store
 from joulemark.analysis.cell_sums import CellSums, Moments, fold, merged
 from joulemark.analysis.interval import joined_interval
+from joulemark.analysis.results import open_results, sums_of
 from joulemark.boundary import total
 from joulemark.records import (
     BoundaryName,
@@ -19,6 +22,7 @@ from joulemark.records import (
     Provenance,
     Quality,
     Run,
+    Study,
 )
 
 CELL = Cell("fill-mask", "m", "d", columns={"text": "sentence"})
@@ -70,12 +74,13 @@ def test_the_interval_is_that_of_the_values(energies_j: list[float], low_share: 
 
 
 PART = st.builds(
-    lambda name, component, provenance, energy_j, in_use, part_of: ChannelEnergy(
+    lambda name, component, provenance, energy_j, in_use, part_of, covers, reasons: ChannelEnergy(
         name, component, provenance, energy_j, energy_j and energy_j * 0.9, energy_j and energy_j * 1.2, ErrorBudget(),
-        in_use, part_of,
+        in_use, part_of, covers, reasons,
     ),
     st.sampled_from(["gpu0", "gpu1", "cpu", "dram"]), st.sampled_from(Component), st.sampled_from(Provenance),
     st.none() | st.floats(0.1, 1e3), st.booleans(), st.none() | st.just("cpu"),
+    st.sampled_from([(), (Component.CPU,), (Component.DRAM,)]), st.sampled_from([(), ("module-scope",)]),
 )  # fmt: skip
 
 
@@ -93,9 +98,37 @@ def test_the_sums_are_those_of_the_device_totals(windows: list[list[ChannelEnerg
     assert sums.energy_j.mean * len(known) == pytest.approx(sum(100 * (found.energy_j or 0) for found in known))
     assert sums.below[0] == pytest.approx(sum(100 * ((found.energy_j or 0) - (found.low_j or 0)) for found in known))
     assert set(sums.missing) == {name for found in totals_ for name in found.missing}
+    parts = [channel for channels in windows for channel in channels]
+    assert set(sums.unused) == {channel.name for channel in parts if not channel.in_use}
+    assert set(sums.reasons) == {code for channel in parts for code in channel.reasons}
     for kind in Provenance:
         expected_j = sum(found.by_provenance_j.get(kind, 0.0) for found in known)
         assert sums.by_provenance_j.get(kind, 0.0) == pytest.approx(expected_j)
+
+
+def test_what_a_channel_covers_is_not_missing_in_its_windows_alone() -> None:
+    sums = CellSums(CELL)
+    bare = run(0, 1.0)
+    assert bare.measurement is not None
+    covering = replace(bare.measurement.channels[0], covers=(Component.DRAM,))
+    sums.add(replace(bare, measurement=replace(bare.measurement, channels=(covering,))), DEVICE)
+    assert not sums.missing
+    sums.add(bare, DEVICE)
+    assert list(sums.missing) == ["dram"]
+
+
+def test_the_sums_of_a_folder_are_those_of_its_runs(tmp_path: Path) -> None:
+    runs = [replace(run(repeat_i, 5.0 + repeat_i), samples_sha256="a", samples_n=10) for repeat_i in range(8)]
+    runs[2] = replace(runs[2], quality=Quality(None, None, reason="no-metric"))
+    runs[3] = replace(runs[3], measurement=None, failure=Failure("load", "OSError", "gone"))
+    cells = tuple(dict.fromkeys(one.cell.model for one in runs))
+    study = Study("s", tuple(replace(CELL, model=model) for model in cells))
+    with store.open_for_writing(tmp_path, study):
+        store.append_all(tmp_path, runs[:4])
+        for one in runs[4:]:
+            store.append(tmp_path, one, [])
+    ids = frozenset(one.cell.cell_id for one in runs)
+    assert sums_of(open_results(tmp_path), DEVICE, ids, loading=True) == fold(runs, DEVICE, ids)
 
 
 @given(st.integers(0, 12))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from joulemark.analysis.interval import Interval, joined_moments
 from joulemark.boundary import Total, total
@@ -14,6 +15,7 @@ from joulemark.records import (
     Cell,
     ChannelEnergy,
     Component,
+    ErrorBudget,
     Failure,
     Measurement,
     Provenance,
@@ -22,6 +24,7 @@ from joulemark.records import (
 )
 
 PER_N = 1000
+PLANS_MAX_N = 1024
 
 
 @dataclass(slots=True)
@@ -63,13 +66,45 @@ class Moments:
         return math.sqrt(self.squares / (self.n - 1)) if self.n > 1 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """What a comparison needs of one repetition."""
+class Block(NamedTuple):
+    """What a comparison needs of one repetition. A tuple is sent to another process in half the time of a dataclass."""
 
     energy_per_query_j: float
     samples_sha256: str | None
     kinds: tuple[Provenance, ...]
+
+
+class _Plan(NamedTuple):
+    """What all windows have in common whose channels are alike but for their energies."""
+
+    used: tuple[int, ...]  # the places of the channels that the device total counts
+    missing: tuple[str, ...]  # from the device total
+    kinds: tuple[Provenance, ...]
+    unused: tuple[str, ...]
+    reasons: tuple[str, ...]  # of channels
+
+
+_Shape = tuple[str, Component, Provenance, bool, str | None, tuple[Component, ...], tuple[str, ...]]
+
+
+@lru_cache(PLANS_MAX_N)  # few stores have more than one kind of run
+def _plan(shapes: tuple[_Shape, ...]) -> _Plan:
+    channels = tuple(
+        ChannelEnergy(name, component, provenance, 0.0, 0.0, 0.0, ErrorBudget(), in_use, part_of, covers, reasons)
+        for name, component, provenance, in_use, part_of, covers, reasons in shapes
+    )
+    found = total(Measurement("", 0.0, channels, 0.0), BoundaryName.DEVICE)
+    return _Plan(
+        used=tuple(
+            place
+            for place, channel in enumerate(channels)
+            if channel.part_of is None and channel.in_use and channel.component is not Component.SYSTEM
+        ),
+        missing=found.missing,
+        kinds=tuple(dict.fromkeys(channel.provenance for channel in channels if channel.in_use)),
+        unused=tuple(channel.name for channel in channels if not channel.in_use),
+        reasons=tuple(dict.fromkeys(code for channel in channels for code in channel.reasons)),
+    )
 
 
 @dataclass(slots=True)
@@ -112,7 +147,6 @@ class CellSums:
     missing: dict[str, None] = field(default_factory=dict)
     unused: dict[str, None] = field(default_factory=dict)
     reasons: dict[str, None] = field(default_factory=dict)
-    plans: dict[object, tuple[tuple[int, ...], tuple[str, ...]]] = field(default_factory=dict)  # channels that count
     blocks: dict[int, Block] | None = None  # kept only for cells that are compared with others
 
     def add(self, run: Run, boundary: BoundaryName, loading: bool = True) -> None:
@@ -131,14 +165,20 @@ class CellSums:
         self.runs_n += 1
         self.queries_n += run.queries_n
         self.durations_per_query_s += window.duration_s / run.queries_n
-        energy_j = self._add_device(window.channels, run.queries_n) if boundary is BoundaryName.DEVICE else None
+        plan = _plan(
+            tuple(
+                [(c.name, c.component, c.provenance, c.in_use, c.part_of, c.covers, c.reasons) for c in window.channels]
+            )
+        )
+        energy_j = None
+        if boundary is BoundaryName.DEVICE and plan.used:
+            energy_j = self._add_device(window.channels, plan, run.queries_n)
         if energy_j is None:
             idle = [one for one in (run.idle_before, run.idle_after) if one is not None]
             found = total(window, boundary, idle)
             energy_j = self._add_total(found, run.queries_n)
         if self.blocks is not None and energy_j is not None and energy_j > 0:
-            kinds = tuple(dict.fromkeys(channel.provenance for channel in window.channels if channel.in_use))
-            self.blocks[run.repeat_i] = Block(energy_j / run.queries_n, run.samples_sha256, kinds)
+            self.blocks[run.repeat_i] = Block(energy_j / run.queries_n, run.samples_sha256, plan.kinds)
             self.samples_n = self.samples_n or run.samples_n
         if run.carbon_logged_g is not None:
             self.carbon_g.add(run.carbon_logged_g * PER_N / run.queries_n)
@@ -157,35 +197,21 @@ class CellSums:
             self.reasons[code] = None
         if loading:
             self._add_channels(window, self.by_component_j)
-        for channel in window.channels:
-            if channel.reasons:
-                self.reasons.update(dict.fromkeys(channel.reasons))
-            if not channel.in_use:
-                self.unused[channel.name] = None
+        for code in plan.reasons:
+            self.reasons[code] = None
+        for name in plan.unused:
+            self.unused[name] = None
         for code in run.reasons:
             self.reasons[code] = None
 
-    def _add_device(self, channels: Sequence[ChannelEnergy], queries_n: int) -> float | None:
+    def _add_device(self, channels: Sequence[ChannelEnergy], plan: _Plan, queries_n: int) -> float | None:
         """The energy of a device total all of whose channels are known, added; ``None`` where it is left to ``total``.
 
-        What :func:`joulemark.boundary.total` does, but which channels count is looked up, since few stores have more
-        than one kind of run.
+        What :func:`joulemark.boundary.total` does, but which channels count is looked up.
         """
-        shape = tuple([(c.name, c.component, c.provenance, c.in_use, c.part_of) for c in channels])
-        plan = self.plans.get(shape)
-        if plan is None:
-            found = total(Measurement("", 0.0, tuple(channels), 0.0), BoundaryName.DEVICE)
-            used = tuple(
-                place
-                for place, channel in enumerate(channels)
-                if channel.part_of is None and channel.in_use and channel.component is not Component.SYSTEM
-            )
-            if found.energy_j is None:
-                return None
-            plan = self.plans[shape] = (used, found.missing)
         energy_j = low_square = high_square = 0.0
         parts: list[tuple[Provenance, float]] = []
-        for place in plan[0]:
+        for place in plan.used:
             channel = channels[place]
             part_j, low_j, high_j = channel.energy_j, channel.low_j, channel.high_j
             if part_j is None or low_j is None or high_j is None:
@@ -198,7 +224,7 @@ class CellSums:
         by_provenance_j = self.by_provenance_j
         for kind, part_j in parts:
             by_provenance_j[kind] = by_provenance_j.get(kind, 0.0) + part_j
-        for name in plan[1]:
+        for name in plan.missing:
             self.missing[name] = None
         self._add_energy(energy_j, energy_j - low_square**0.5, energy_j + high_square**0.5, queries_n)
         return energy_j

@@ -19,7 +19,6 @@ from joulemark.records import (
     Failure,
     Machine,
     Provenance,
-    Quality,
     Run,
     Study,
 )
@@ -140,6 +139,16 @@ class _Model(msgspec.Struct, gc=False):
     weights: str
 
 
+class _Quality(msgspec.Struct, gc=False):
+    """A :class:`~joulemark.records.Quality`; a struct is read in a seventh of the time."""
+
+    metric: str | None
+    value: float | None
+    scored_n: int = 0
+    reason: str | None = None
+    others: dict[str, float] = {}
+
+
 class _Phase(msgspec.Struct, gc=False):
     name: str
     duration_s: float
@@ -156,7 +165,7 @@ class _Line(msgspec.Struct, gc=False):
     failure: Failure | None = None
     measurement: _Window | None = None
     written_load: msgspec.Raw = msgspec.field(name="load", default=msgspec.Raw(b"null"))
-    quality: Quality | None = None
+    quality: _Quality | None = None
     model: _Model | None = None
     samples_sha256: str | None = None
     samples_n: int | None = None

@@ -190,12 +190,12 @@ def _comparison(prompted_id: str, specific_id: str, sums: Mapping[str, CellSums]
     if prompted is None or specific is None or not prompted.blocks or not specific.blocks:
         return None
     pairs: list[tuple[float, float]] = []
-    kinds: dict[str, None] = {}
-    for repeat_i, one in sorted(prompted.blocks.items()):
-        other = specific.blocks.get(repeat_i)
-        if other is not None and one.samples_sha256 == other.samples_sha256:
+    kinds: dict[tuple[Provenance, ...], None] = {}  # few differ
+    for repeat_i in sorted(prompted.blocks.keys() & specific.blocks.keys()):
+        one, other = prompted.blocks[repeat_i], specific.blocks[repeat_i]
+        if one.samples_sha256 == other.samples_sha256:
             pairs.append((one.energy_per_query_j, other.energy_per_query_j))
-            kinds.update(dict.fromkeys(str(kind) for kind in (*one.kinds, *other.kinds)))
+            kinds[one.kinds] = kinds[other.kinds] = None
     if not pairs:
         return None
     return Comparison(
@@ -209,5 +209,5 @@ def _comparison(prompted_id: str, specific_id: str, sums: Mapping[str, CellSums]
         prompted_quality=_mean(prompted.quality),
         specific_quality=_mean(specific.quality),
         quality_metric=prompted.quality_metric,
-        provenance=tuple(kinds),
+        provenance=tuple(dict.fromkeys(str(kind) for some in kinds for kind in some)),
     )
