@@ -11,6 +11,7 @@ import gc
 import math
 import os
 import platform
+import re
 import signal
 import statistics
 import sys
@@ -23,6 +24,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Protocol as Shape
 
 from joulemark.boundary import idle_power_w
@@ -113,7 +115,7 @@ def empty_run(assignment: Assignment) -> Run:
         order_i=job.order_i,
         queries_n=assignment.protocol.queries_n,
         machine_id=assignment.machine_id,
-        versions=versions(),
+        versions=versions(assignment.setup.proc),
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
 
@@ -362,12 +364,23 @@ def _sum(counts: Iterable[int | None]) -> int | None:
 
 
 @cache
-def versions() -> Mapping[str, str]:
-    """Versions of what the numbers depend on."""
+def versions(proc: Path) -> Mapping[str, str]:
+    """Versions of what the numbers depend on. ``proc`` is where the kernel tells of itself, /proc."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    driver = _nvidia_driver(proc)
+    return found if driver is None else {**found, "nvidia driver": driver}
+
+
+def _nvidia_driver(proc: Path) -> str | None:
+    """The version of the kernel module, as it says itself: "NVRM version: NVIDIA … Kernel Module  535.54.03  …"."""
+    try:
+        text = (proc / "driver" / "nvidia" / "version").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    line = next((line for line in text.splitlines() if line.startswith("NVRM version")), "")
+    return next((word for word in line.split() if re.fullmatch(r"\d+(\.\d+)+", word)), None)
