@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from made_results import A100, H200, LATER, OTHER, REVIEWS, SUMMARY, Made, folder
+from made_folders import A100, H200, LATER, OTHER, REVIEWS, SUMMARY, Made, folder
 
 from joulemark import store
 from joulemark.analysis.circumstances import circumstances_of

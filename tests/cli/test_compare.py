@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from made_results import H200, LATER, OTHER, REVIEWS, SUMMARY, Made, folder
+from made_folders import H200, LATER, OTHER, REVIEWS, SUMMARY, Made, folder
 from program import BINARY, complains, joulemark
 
 from joulemark.records import Cell, Provenance, Settings

@@ -277,6 +277,30 @@ def report_command(
         show_report(results, boundary, grid, pue, json_out)
 
 
+@app.command("compare")
+def compare_command(
+    a: Annotated[str, typer.Argument(metavar="A", help="A results folder, or luccioni2024.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    json_out: JsonOption = False,
+    task: Annotated[list[str] | None, typer.Option("--task", help="Cells of this task; again for more.")] = None,
+    only: OnlyOption = None,
+    boundary: Annotated[str, typer.Option("--boundary", help="What counts: marginal, device or host.")] = "device",
+) -> None:
+    """Show by how much the energy of two results differs, whether that is more than chance, and what else differs.
+
+    Cells are matched by task, model, dataset and purpose; other settings may differ and are named.
+
+    \b
+    Examples:
+      joulemark compare results/a100 results/h200 --task summarization
+      joulemark compare luccioni2024 results/mine --only 'bert*'
+      joulemark compare results/before results/after --boundary marginal --json
+    """
+    from joulemark.cli.compare import CompareOptions, show_compare
+
+    show_compare(CompareOptions(a, b, boundary, tuple(task or ()), tuple(only or ()), json_out))
+
+
 @app.command("import")
 def import_command(
     sources: Annotated[list[Path], typer.Argument(help="CSV files, folders, or tar and zip archives.")],
