@@ -1,6 +1,7 @@
 """Fixtures of the whole suite; helpers of a folder live in it as plain modules."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from hypothesis import settings
 
 settings.register_profile("shared-machine", deadline=None)  # time says nothing where others work too
 settings.load_profile("shared-machine")
+
+# A job in the background ignores it, and so would the programs that are tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
