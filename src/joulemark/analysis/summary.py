@@ -96,16 +96,16 @@ def comparisons(study: Study, runs: Iterable[Run], boundary: BoundaryName) -> tu
 
 def comparisons_of(study: Study, sums: Mapping[str, CellSums]) -> tuple[Comparison, ...]:
     """The same from the sums of every cell, by its id; those of :func:`compared_cells` must have kept their blocks."""
-    pairs = (_comparison(*ids, sums) for ids in _pairs(study))
+    pairs = (comparison(*ids, sums) for ids in compared_pairs(study))
     return tuple(pair for pair in pairs if pair is not None)
 
 
 def compared_cells(study: Study) -> frozenset[str]:
     """The ids of the cells that have a counterpart."""
-    return frozenset(cell_id for pair in _pairs(study) for cell_id in pair)
+    return frozenset(cell_id for pair in compared_pairs(study) for cell_id in pair)
 
 
-def _pairs(study: Study) -> list[tuple[str, str]]:
+def compared_pairs(study: Study) -> list[tuple[str, str]]:
     """The ids of each prompted cell and each task-specific one that asks the same."""
     ids: dict[tuple[Purpose, tuple[str | None, ...]], list[str]] = {}
     for cell in study.cells:
@@ -184,7 +184,7 @@ def _shares(sums: CellSums) -> dict[str, float] | None:
     return {str(kind): sums.by_provenance_j.get(kind, 0.0) / all_j for kind in Provenance}
 
 
-def _comparison(prompted_id: str, specific_id: str, sums: Mapping[str, CellSums]) -> Comparison | None:
+def comparison(prompted_id: str, specific_id: str, sums: Mapping[str, CellSums]) -> Comparison | None:
     """Paired by block: repetition i of one beside repetition i of the other."""
     prompted, specific = sums.get(prompted_id), sums.get(specific_id)
     if prompted is None or specific is None or not prompted.blocks or not specific.blocks:

@@ -277,6 +277,36 @@ def report_command(
         show_report(results, boundary, grid, pue, json_out)
 
 
+@app.command("explore")
+def explore_command(
+    results: Annotated[list[str] | None, typer.Argument(help="Results folders, luccioni2024, or both.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", help="A file, or a folder (site/) with an index [default: RESULTS.html, here]."),
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show the page on this machine alone; it follows a run that goes on.")
+    ] = False,
+    port: Annotated[int | None, typer.Option("--port", help="Where to serve [default: 8737 if it is free].")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Write again whenever the results change.")] = False,
+    json_out: JsonOption = False,
+) -> None:
+    """Make one page to look around in: figures and tables of the paper, every run, the reason to believe a number.
+
+    The page holds all its data and asks nobody for anything: it can be mailed, published or kept.
+
+    \b
+    Examples:
+      joulemark explore results/quickstart
+      joulemark explore results/a100 results/h200 luccioni2024 --out side-by-side.html
+      joulemark explore results/paper --serve
+      joulemark explore results/a100 results/h200 --out site/
+    """
+    from joulemark.cli.explore import ExploreOptions, show_explorer
+
+    show_explorer(ExploreOptions(tuple(results or ()), out, serve, port, watch, json_out))
+
+
 @app.command("compare")
 def compare_command(
     a: Annotated[str, typer.Argument(metavar="A", help="A results folder, or luccioni2024.")],

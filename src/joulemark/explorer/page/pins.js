@@ -1,0 +1,61 @@
+"use strict";
+/* Pins: up to two cells that the reader puts beside each other. */
+
+const PINS_MAX_N = 2;
+
+function isPinned(id) {
+  return state.list("pins").includes(id);
+}
+
+/** Pin a cell, or take its pin away; a third one takes the place of the first. */
+function togglePin(id) {
+  const pins = state.list("pins");
+  const next = pins.includes(id) ? pins.filter((one) => one !== id) : [...pins, id].slice(-PINS_MAX_N);
+  state.set({ pins: next.join("~") });
+}
+
+/** The button of a cell's row. */
+function pinButton(point) {
+  const pressed = isPinned(point.id);
+  const label = `${pressed ? "Take the pin off" : "Pin"} ${plain(point.model, 60)} on ${plain(point.set, 40)}`;
+  const attributes = { type: "button", "data-pin": point.id, "aria-pressed": String(pressed), "aria-label": label };
+  return h("button", { ...attributes, click: () => togglePin(point.id) }, pressed ? "pinned" : "pin");
+}
+
+/** The pinned ones among points of cells, in the order in which they were pinned. */
+function pinnedAmong(points) {
+  return state.list("pins").map((id) => points.find((point) => point.id === id)).filter(Boolean);
+}
+
+/** Comparisons by pairs of repetitions are of the energy of the devices in use, whatever it is shown per. */
+function holdsPaired() {
+  return state.get("boundary") === "device" && state.get("known") === "all" && state.get("per") !== "tokens";
+}
+
+/** The ratio of two cells that were measured in the same blocks, with the interval of their pairs; `null` if they were not. */
+function pairedRatio(first, second) {
+  if (!holdsPaired()) return null;
+  for (const { prompted, specific, ratio } of page.content.comparisons) {
+    if (prompted === first && specific === second) return ratio;
+    if (prompted === second && specific === first) return [1 / ratio[0], ratio[2] && 1 / ratio[2], ratio[1] && 1 / ratio[1]];
+  }
+  return null;
+}
+
+/** What two pinned points are to each other, in words: the ratio of their amounts with its interval. */
+function pinSentence(points, scale) {
+  const [first, second] = pinnedAmong(points);
+  if (!first) return "";
+  if (!second) return `Pinned: ${plain(first.model, 60)}. Pin a second one to compare.`;
+  const names = [first, second].map((point) => `${plain(point.model, 60)} (${plain(point.set, 40)})`);
+  if (!first.amount || !second.amount || first.amount[0] <= 0 || second.amount[0] <= 0) {
+    return `${names[0]} and ${names[1]} cannot be compared: the ${scale.noun} of one is not known.`;
+  }
+  const [more, less] = first.amount[0] >= second.amount[0] ? [first, second] : [second, first];
+  const [ratio, low, high] = pairedRatio(more.cell, less.cell) ?? ratioOf(more.amount, less.amount);
+  const [moreName, lessName] = more === first ? names : [names[1], names[0]];
+  if (low === null) return `${moreName} needs ${number(ratio)} times the ${scale.noun} of ${lessName}; how sure that is, is not known.`;
+  const range = `${number(low)} to ${number(high)}`;
+  if (low <= 1) return `Between ${moreName} and ${lessName} no difference is shown: ${number(ratio)} times the ${scale.noun} (${range}).`;
+  return `${moreName} needs ${number(ratio)} times the ${scale.noun} of ${lessName} (${range}).`;
+}

@@ -1,0 +1,257 @@
+"use strict";
+/* What the sections draw: cells that pass the bar, each with its amount in the chosen quantity, boundary and unit. */
+
+const TASK_SPECIFIC = "task-specific";
+const J_PER_KWH = 3.6e6;
+
+/** Colours of Okabe and Ito (2008), each with its own shape. */
+const KINDS = {
+  "task-specific": ["#0072B2", "circle"],
+  "seq2seq": ["#D55E00", "square"],
+  "decoder-only": ["#009E73", "triangle-up"],
+  "multi-purpose": ["#CC79A7", "diamond"],
+};
+const MODALITIES = {
+  "text-to-category": ["#0072B2", "circle"],
+  "text-to-text": ["#D55E00", "square"],
+  "image-to-category": ["#009E73", "triangle-up"],
+  "image-to-text": ["#CC79A7", "diamond"],
+  "text-to-image": ["#E69F00", "cross"],
+  "other": ["#56B4E9", "triangle-down"],
+};
+/** For names of no fixed look (tasks, machines, models), in turn. */
+const LOOKS = [
+  ["#0072B2", "circle"], ["#D55E00", "square"], ["#009E73", "triangle-up"], ["#CC79A7", "diamond"],
+  ["#E69F00", "cross"], ["#56B4E9", "triangle-down"], ["#999999", "triangle-right"],
+];
+/** How opaque a mark's inside is: how much of its energy hardware counted or sampled. */
+const FILLS = { "measured": 0.8, "measured in part": 0.35, "not measured": 0, "not known": 0.1 };
+
+/** The names of the bar's filters, and what of a cell each looks at. */
+const FILTERS = {
+  source: (cell) => cell.source.name,
+  task: (cell) => cell.task,
+  modality: (cell) => cell.modality,
+  kind: (cell) => cell.kind,
+  machine: (cell) => (cell.machine ? cell.machine.label : ""),
+};
+
+/** Whether a cell passes every filter of the bar but those in `aside`. */
+function passes(cell, aside = []) {
+  for (const [name, of] of Object.entries(FILTERS)) {
+    const wanted = state.get(name);
+    if (wanted && !aside.includes(name) && of(cell) !== wanted) return false;
+  }
+  const searched = state.get("q").toLowerCase();
+  return !searched || aside.includes("q") || `${cell.model} ${cell.set}`.toLowerCase().includes(searched);
+}
+
+/** The grid that is chosen: one of the list, or a number of g/kWh; `null` where there is none. */
+function chosenGrid(content) {
+  const wanted = state.get("grid");
+  if (!wanted) return null;
+  const grid = content.grid_of.get(wanted);
+  if (grid) return grid;
+  const given = Number(wanted);
+  return given >= 0 && given <= 10000 ? { id: wanted, name: "a grid of your own", g_per_kwh: given, year: null } : null;
+}
+
+/** The facility's energy ÷ its equipment's; `null` where none, or none that can be, is chosen. */
+function chosenPue() {
+  const given = state.number("pue");
+  return given !== null && given >= 1 && given <= 10 ? given : null;
+}
+
+/** Joules per 1,000 queries inside the chosen boundary, as an interval; `null` where that is not known. */
+function joulesOf(cell, boundary = state.get("boundary"), known = state.get("known")) {
+  if (boundary !== "facility") return cell.energy[boundary]?.[known] ?? null;
+  const pue = chosenPue();
+  const host = cell.energy.host?.[known];
+  return pue === null || !host ? null : times(host, pue);
+}
+
+function times(interval, factor) {
+  return interval && interval.map((value) => (value === null ? null : value * factor));
+}
+
+/** Grams of CO2e per 1,000 queries: by the chosen grid, else as logged; `null` where neither is known. */
+function gramsOf(cell, grid) {
+  const joules = joulesOf(cell);
+  if (grid) {
+    const building = state.get("boundary") === "facility" ? 1 : chosenPue() ?? 1;
+    return times(joules, (grid.g_per_kwh * building) / J_PER_KWH);
+  }
+  const logged = cell.carbon_logged_g;
+  if (logged === null || state.get("boundary") !== "device" || state.get("known") !== "all") return null;
+  return joules && joules[0] > 0 ? times(joules, logged / joules[0]) : [logged, null, null];
+}
+
+/** What one of the bar's amounts is of: 1,000 queries, one, or 1,000 tokens of answer; `null` where that is unknown. */
+function perFactor(cell, per) {
+  if (per === "1000") return 1;
+  if (per === "1") return 1 / 1000;
+  return cell.output_unit === "tokens" && cell.output_n > 0 ? 1 / cell.output_n : null;
+}
+
+/** What a cell, or something like one, needs for the bar's choices: an interval of joules or grams, `null` where unknown. */
+function amountOf(cell, grid, per = state.get("per")) {
+  const factor = perFactor(cell, per);
+  return factor === null ? null : times(state.get("quantity") === "carbon" ? gramsOf(cell, grid) : joulesOf(cell), factor);
+}
+
+/** A point for every cell with runs that passes the bar; `amount` is in joules or grams, `null` where not known. */
+function pointsOf(content, aside = [], per = state.get("per")) {
+  const grid = chosenGrid(content);
+  return content.cells.filter((cell) => cell.runs_n > 0 && passes(cell, aside)).map((cell) => {
+    return {
+      cell, id: cell.id, task: cell.task, model: cell.model, model_name: cell.model_name, set: cell.set,
+      kind: cell.kind, modality: cell.modality, machine: cell.machine?.label ?? "", source: cell.source.name,
+      parameters_n: cell.parameters_n, quality: cell.quality, metric: cell.metric, datasets_n: 1, runs_n: cell.runs_n,
+      amount: amountOf(cell, grid, per), shares: cell.shares, fill: fillOf(cell.shares),
+    };
+  });
+}
+
+function fillOf(shares) {
+  if (state.get("known") === "measured") return "measured";
+  if (!shares) return "not known";
+  const measured = shares.counter + shares.sampled;
+  return measured > 0.995 ? "measured" : measured < 0.005 ? "not measured" : "measured in part";
+}
+
+/** A point per source, machine, task, kind and model: the mean over its datasets, each counting once. */
+function byModel(points) {
+  const groups = grouped(points, (p) => [p.source, p.machine, p.task, p.kind, p.model].join("\n"));
+  return [...groups.values()].map((group) => {
+    if (group.length === 1) return group[0];
+    return {
+      ...group[0],
+      id: group.map((point) => point.id).join("~"),
+      set: setsText(group), datasets_n: group.length, cells: group.map((point) => point.cell),
+      sets_unknown_n: group.filter((point) => !point.amount).length,
+      quality: null, metric: null,
+      runs_n: group.reduce((sum, point) => sum + point.runs_n, 0),
+      amount: meanOfIntervals(group.map((point) => point.amount)),
+      fill: new Set(group.map((point) => point.fill)).size === 1 ? group[0].fill : "measured in part",
+    };
+  });
+}
+
+/** Over how many datasets a mean goes, and how many there are. */
+function setsText(group) {
+  const known_n = group.filter((point) => point.amount).length;
+  return `${known_n && known_n < group.length ? `${known_n} of ` : ""}${count(group.length, "dataset")}`;
+}
+
+/** The unit in which all amounts of a view are shown, by the median of `points`, and how that is called. */
+function scaleOf(points, perId = state.get("per")) {
+  const isCarbon = state.get("quantity") === "carbon";
+  const known = points.filter((point) => point.amount).map((point) => Math.abs(point.amount[0])).filter((v) => v > 0);
+  const [symbol, size] = unitFor(median(known) ?? 1, isCarbon ? "g" : state.get("unit"));
+  const per = { 1000: "1,000 queries", 1: "query", tokens: "1,000 tokens of answer" }[perId];
+  const noun = isCarbon ? "carbon" : "energy";
+  return {
+    isCarbon, noun, size, per, perId,
+    symbol: isCarbon ? `${symbol} CO₂e` : symbol,
+    title: `${noun} per ${per}, ${isCarbon ? `${symbol} CO₂e` : symbol}`,
+    of: (amount) => (amount ? amount.map((value) => (value === null ? null : value / size)) : null),
+    show: (amount) => (amount ? `${number(amount[0] / size)} ${isCarbon ? `${symbol} CO₂e` : symbol}` : UNKNOWN),
+    range: (amount) =>
+      amount && amount[1] !== null && amount[2] !== null
+        ? `${number(amount[1] / size)} to ${number(amount[2] / size)}`
+        : UNKNOWN,
+  };
+}
+
+/**
+ * Where each point was measured, as a function of the point: "" if all are from one machine of one results folder. Means
+ * are never taken across places.
+ */
+function placesOf(points) {
+  const sources = distinct(points, (point) => point.source);
+  const hasMachines = distinct(points, (point) => `${point.source}\n${point.machine}`).length > sources.length;
+  const parts = (point) => [...(sources.length > 1 ? [point.source] : []), ...(hasMachines ? [point.machine] : [])];
+  return (point) => parts(point).map((part) => plain(part, 40)).join(" · ");
+}
+
+/** All that is known of a point, in words: every mark carries it. */
+function aboutPoint(point, scale) {
+  const parts = [`${plain(point.model, 80)}, ${plain(point.task, 40)}, ${plain(point.set, 60)}`];
+  const range = scale.range(point.amount);
+  parts.push(`${scale.show(point.amount)}${range === UNKNOWN ? "" : ` (95 %: ${range})`} per ${scale.per}`);
+  if (point.shares && state.get("known") === "all") parts.push(sharesText(point.shares));
+  if (point.quality !== null && point.quality !== undefined) parts.push(`${plain(point.metric, 30)} ${number(point.quality)}`);
+  if (point.parameters_n) parts.push(`${parameters(point.parameters_n)} parameters`);
+  parts.push(count(point.runs_n, "run"));
+  if (point.machine) parts.push(plain(point.machine, 60));
+  return parts.join("; ");
+}
+
+/** Names of models; where one occurs more than once, with those of `parts` (point → text) that tell it apart. */
+function namesApart(points, parts) {
+  const models = grouped(points, (point) => point.model);
+  return (point) => {
+    const others = models.get(point.model);
+    const telling = parts.filter((part) => distinct(others, part).length > 1).map((part) => plain(part(point), 40) || "default settings");
+    return [point.model_name, ...telling].join(", ");
+  };
+}
+
+/** "sampled 60 %, assumed 40 %". */
+function sharesText(shares) {
+  if (!shares) return UNKNOWN;
+  const parts = Object.entries(shares).filter(([, share]) => share > 0);
+  return parts.map(([kind, share]) => `${kind} ${Math.round(share * 100)} %`).join(", ") || UNKNOWN;
+}
+
+/** What a mark of a logarithmic axis needs: only amounts above zero can be drawn; bounds that are not end at the floor. */
+function marksOf(points, scale) {
+  const shown = points.filter((point) => point.amount && point.amount[0] > 0);
+  const values = shown.flatMap((point) => scale.of(point.amount)).filter((value) => value !== null && value > 0);
+  const floor = Math.min(...values) / 1.5;
+  return shown.map((point) => {
+    const [value, low, high] = scale.of(point.amount);
+    return {
+      id: point.id, value, model: point.model_name, task: point.task, set: point.set, kind: point.kind,
+      low: low === null ? value : Math.max(low, floor), high: high ?? value,
+      inside: FILLS[point.fill], about: aboutPoint(point, scale),
+    };
+  });
+}
+
+/** Why points are not drawn, by count: sentences for a caption, none where all are. */
+function leftOut(points, scale) {
+  const unknown = points.filter((point) => !point.amount).length;
+  const low = points.filter((point) => point.amount && !(point.amount[0] > 0)).length;
+  const sets = points.reduce((sum, point) => sum + (point.amount ? point.sets_unknown_n ?? 0 : 0), 0);
+  const sentences = [];
+  if (unknown) sentences.push(`Left out: ${whole(unknown)} of unknown ${scale.noun}${whyUnknown()}.`);
+  if (sets) sentences.push(`Left out of the means: ${count(sets, "dataset")} of unknown ${scale.noun}${whyUnknown()}.`);
+  if (low) sentences.push(`Left out: ${whole(low)} at or below zero, which a logarithmic axis cannot show.`);
+  return sentences;
+}
+
+/** The likeliest reason for unknown amounts under the bar's choices. */
+function whyUnknown() {
+  const reasons = [];
+  if (state.get("quantity") === "carbon" && !state.get("grid")) reasons.push("no grid is chosen");
+  const boundary = state.get("boundary");
+  if (boundary === "facility" && chosenPue() === null) reasons.push("no PUE is chosen");
+  if (boundary === "facility" || boundary === "host") reasons.push("the whole machine was not metered");
+  if (boundary === "marginal") reasons.push("idle was not measured");
+  if (state.get("known") === "measured") reasons.push("nothing of it was measured");
+  if (state.get("per") === "tokens") reasons.push("tokens were not counted");
+  return reasons.length ? ` (${reasons.join("; ")})` : "";
+}
+
+/** How the energy of what is shown is known, in a sentence. */
+function provenanceSentence(points) {
+  if (state.get("known") === "measured") return "Only energy that hardware counted or sampled is in these numbers.";
+  const measured = points.filter((point) => point.shares).map((point) => point.shares.counter + point.shares.sampled);
+  if (!measured.length) return "How the energy is known is not said.";
+  const [least, greatest] = [Math.min(...measured), Math.max(...measured)].map((share) => Math.round(share * 100));
+  if (least === 100) return "All of the energy was measured by counters or gauges.";
+  if (greatest === 0) return "None of the energy was measured: it is modelled or assumed.";
+  const share = least === greatest ? `${least} %` : `${least} to ${greatest} %`;
+  return `Measured by counters or gauges: ${share} of a mark's energy; the rest is modelled or assumed.`;
+}
