@@ -7,7 +7,7 @@ RESULTS ?= results/quickstart
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check format bench clean
+.PHONY: help quickstart test check format bench gallery clean
 
 help:  ## Show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -16,7 +16,7 @@ quickstart: $(VENV)/.run  ## Measure eleven small real models on ten tasks and r
 	$(BIN)/joulemark run quickstart --out $(RESULTS)
 	$(BIN)/joulemark report $(RESULTS)
 
-test: $(VENV)/.test  ## Run all tests
+test: $(VENV)/.test $(VENV)/.chromium  ## Run all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/.check  ## Format, lint, types and layers
@@ -29,10 +29,13 @@ format: $(VENV)/.check  ## Rewrite files in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.test  ## What the program itself costs and how far off it is (add PEERS=--peers for other tools)
+bench: $(VENV)/.test $(VENV)/.chromium  ## What the program itself costs and how far off it is (add PEERS=--peers for other tools)
 	@for program in benchmarks/*.py; do $(BIN)/python $$program || exit 1; done
 	$(BIN)/python benchmarks/overhead/run.py $(PEERS)
 	$(BIN)/python benchmarks/accuracy/run.py --windows 0.1,1,4 $(PEERS)
+
+gallery: $(VENV)/.test $(VENV)/.chromium  ## Take the pictures of docs/gallery anew
+	$(BIN)/python tests/explorer/support/gallery.py docs/gallery
 
 clean:  ## Remove what was built; results stay
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -50,6 +53,16 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.test: $(VENV)/.run
 	$(PIP) --editable '.[all,test]'
 	@touch $@
+
+# The explorer's tests use the system's Chromium; where it cannot be installed they are skipped and say so.
+$(VENV)/.chromium: | $(VENV)/bin/python
+	@for program in "$(JOULEMARK_CHROMIUM)" chromium google-chrome; do \
+		test -n "$$program" && command -v "$$program" >/dev/null && touch $@ && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing Debian's chromium for the explorer's tests (once)"; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			chromium fonts-liberation; } >/dev/null && touch $@ && exit 0; fi; \
+	echo "the explorer's tests are skipped: they need the package chromium (apt-get install chromium)"
 
 $(VENV)/.check: $(VENV)/.test
 	$(PIP) --editable '.[all,test,check]'
