@@ -15,6 +15,8 @@ help:  ## Show this
 quickstart: $(VENV)/.run  ## Measure eleven small real models on ten tasks and report (minutes)
 	$(BIN)/joulemark run quickstart --out $(RESULTS)
 	$(BIN)/joulemark report $(RESULTS)
+	@echo
+	$(BIN)/joulemark explore $(RESULTS) --out $(RESULTS).html
 
 test: $(VENV)/.test $(VENV)/.chromium  ## Run all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

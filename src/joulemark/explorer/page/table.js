@@ -74,7 +74,7 @@ function tableRow(columns, row) {
   const cells = columns.map((column, i) => {
     const value = column.show ? column.show(row) : row[column.key];
     const content = value === null || value === undefined || value === "" ? (column.heading ? UNKNOWN : "") : value;
-    const shown = content instanceof Node ? content : typeof content === "number" ? cellNumber(content) : breakable(plain(content, 200).trim() || "(blank)");
+    const shown = content instanceof Node ? content : typeof content === "number" ? cellNumber(content) : breakable(plain(content, 200).trim().replaceAll(" %", "\u00a0%") || "(blank)");
     return i === 0 && column.text
       ? h("th", { scope: "row", class: "text" }, shown)
       : h("td", { class: column.text ? "text" : "" }, shown);

@@ -208,7 +208,7 @@ function traceFigure(run, width) {
       data[`${name}_marks`].push(windowMark(slot, group, run.trace.channels[channel], label, byName));
     }
     const ends = linearEnds(data[name].map(({ t }) => t));
-    const panel = axis(name, "t", name === "queries" ? "s since the queries began" : "s", { ...ends, ticks: ends.ticks.filter((_, i) => name === "queries" || i % 3 === 0) }, { log: false });
+    const panel = axis(name, "t", name === "queries" ? "s since the queries began" : "s", { ...ends, ticks: name === "queries" ? ends.ticks : [ends.ticks[0], ...ends.ticks.slice(1).slice(-1)] }, { log: false });
     Object.assign(signals, panel.signals);
   }
   for (const { name, i } of shown) {

@@ -28,14 +28,17 @@ section({
 function sizeSentence(points, scale) {
   const known = points.filter((point) => point.amount && point.amount[0] > 0);
   if (!known.length) return `No model here has a known size and ${scale.noun}${whyUnknown()}.`;
-  const bySize = [...known].sort((a, b) => a.parameters_n - b.parameters_n);
+  const place = placesOf(known);
+  const [where, most] = [...grouped(known, place)].sort((a, b) => b[1].length - a[1].length)[0];
+  const bySize = [...most].sort((a, b) => a.parameters_n - b.parameters_n);
   const text = (point) => `${plain(point.model_name, 40)} (${parameters(point.parameters_n)}, ${scale.show(point.amount)})`;
-  if (known.length < 3) return `${joined(bySize.map(text))}: too few models to say what size does.`;
+  const inPlace = where && ` in ${where}`;
+  if (most.length < 3) return `${joined(bySize.map(text))}${inPlace}: too few models to say what size does.`;
   const sizes = bySize.map((point) => Math.log(point.parameters_n));
   const amounts = bySize.map((point) => Math.log(point.amount[0]));
   const rank = spearman(sizes, amounts);
   const strength = Math.abs(rank) < 0.3 ? "says little about" : Math.abs(rank) < 0.7 ? "goes along with" : "goes closely along with";
-  return `Size ${strength} ${scale.noun}: rank correlation ${number(rank, 2)} over ${count(known.length, "point")}, from ${text(bySize[0])} to ${text(bySize.at(-1))}.`;
+  return `Size ${strength} ${scale.noun}${inPlace}: rank correlation ${number(rank, 2)} over ${count(most.length, "point")}, from ${text(bySize[0])} to ${text(bySize.at(-1))}.`;
 }
 
 /** Spearman's rank correlation, ties sharing their mean rank. */

@@ -10,8 +10,8 @@ section({
   show({ content, points, scale, width }) {
     const models = byModel(points);
     const place = placesOf(points);
-    const rowOf = (point) => [point.kind === TASK_SPECIFIC ? point.task : `${point.task} (prompted)`, place(point)].filter(Boolean).join(" · ");
-    const rows = taskRows(content, points, models, rowOf);
+    const rowOf = (point) => [wayOf(point), place(point)].filter(Boolean).join(" · ");
+    const rows = taskRows(content, points, models, rowOf).map((row) => ({ ...row, where: place(row.first), way: wayOf(row.first) }));
     return {
       sentence: taskSentence(rows, scale),
       parts: [taskFigure(content, rows, models, rowOf, scale, width), taskTable(content, rows, scale)],
@@ -19,6 +19,11 @@ section({
     };
   },
 });
+
+/** A task, and whether models are prompted to do it. */
+function wayOf(point) {
+  return point.kind === TASK_SPECIFIC ? point.task : `${point.task} (prompted)`;
+}
 
 /**
  * A row per task with the mean of its models, greatest last; `amount` is that mean with its interval. Prompted models have
@@ -29,7 +34,7 @@ function taskRows(content, points, models, rowOf) {
   const rows = [...grouped(models, rowOf)].map(([name, group]) => {
     const known = group.filter((point) => point.amount);
     return {
-      name, task: group[0].task, study: (group[0].cell ?? group[0].cells[0]).source.study, isPrompted: group[0].kind !== TASK_SPECIFIC,
+      name, first: group[0], task: group[0].task, study: (group[0].cell ?? group[0].cells[0]).source.study, isPrompted: group[0].kind !== TASK_SPECIFIC,
       models_n: distinct(known, (point) => point.model).length,
       unknown_n: group.length - known.length,
       datasets_n: distinct(cells.get(name), (point) => point.set).length,
@@ -56,16 +61,27 @@ function overRuns(points) {
   return { run_mean: middle, run_sd: known.length === points.length && n > 1 ? Math.sqrt(squares / (n - 1)) : null };
 }
 
+const PLACES_SAID_N = 2;
+
+/** From the least to the greatest; machines and results are never set against each other, since more than the task differs. */
 function taskSentence(rows, scale) {
   const known = rows.filter((row) => row.amount && row.amount[0] > 0);
   if (!known.length) return `No task here has a known ${scale.noun}${whyUnknown()}.`;
-  const [least, greatest] = [known[0], known.at(-1)];
-  const text = (row) => `${plain(row.name, 60)} ${scale.show(row.amount)}`;
-  if (known.length === 1) return `${text(least)} per ${scale.per}, the mean of ${count(least.models_n, "model")}.`;
-  const ratio = number(greatest.amount[0] / least.amount[0], 2);
+  const text = (row) => `${plain(row.way, 60)} ${scale.show(row.amount)}`;
+  if (known.length === 1) return `${text(known[0])} per ${scale.per}, the mean of ${count(known[0].models_n, "model")}.`;
+  const places = [...grouped(known, (row) => row.where)].sort((a, b) => b[1].length - a[1].length);
+  const said = places.slice(0, PLACES_SAID_N).map(([where, group]) => {
+    const inPlace = where && `in ${where} `;
+    const [least, greatest] = [group[0], group.at(-1)];
+    if (group.length === 1) return `${inPlace}${text(least)}`;
+    const [symbol, size] = unitFor(greatest.amount[0] / least.amount[0], "n");
+    const ratio = `${number(greatest.amount[0] / least.amount[0] / size, 2)} ${symbol}`.trim();
+    return `${inPlace}from ${text(least)} to ${text(greatest)}, ${ratio} times as much`;
+  }).join("; ");
+  const more = places.length > PLACES_SAID_N ? `; and ${places.length - PLACES_SAID_N} more` : "";
   const tasks = distinct(known, (row) => row.task).length;
   const apart = known.some((row) => row.isPrompted) ? ", prompted models apart" : "";
-  return `From ${text(least)} to ${text(greatest)} per ${scale.per}: ${ratio} times as much, by the means of ${count(tasks, "task")}${apart}.`;
+  return `Per ${scale.per}, ${said}${more}: means of ${count(tasks, "task")}${apart}.`;
 }
 
 const LANE_PX = 5;
