@@ -46,6 +46,26 @@ def test_a_counter_on_the_real_clock() -> None:
     assert 0 < seen.read_cost_s < 0.005
 
 
+@pytest.mark.parametrize("waiting_s", [0.0, 0.15])
+def test_a_counter_is_compared_between_ticks_that_were_surely_seen(waiting_s: float) -> None:
+    """A program that has to wait before its last reading sees the tick late; what it counted is right all the same."""
+    clock = VirtualClock()
+    channel = known_energy_channel(ticking(clock), STEADY, update_period_s=0.02)
+    seen: list[float] = []
+
+    def read() -> float:
+        if len(set(seen)) == TICKS_ENOUGH_N and waiting_s not in waited:
+            clock.sleep(waiting_s)
+            waited.append(waiting_s)
+        seen.append(channel.read())
+        return seen[-1]
+
+    waited: list[float] = []
+    found = calibrate(replace(channel, read=read, gauge=lambda: 40.0), clock=ticking(clock))
+    assert found.ticks_n == TICKS_ENOUGH_N
+    assert found.counter_ratio == pytest.approx(1.0, abs=0.02)
+
+
 def test_files_that_move(tmp_path: Path) -> None:
     file = zone(tmp_path, "intel-rapl:0", "package-0") / "energy_uj"
     with moving({file: 61_000}, period_s=0.01), rapl(Setup(sysfs=tmp_path)) as found:

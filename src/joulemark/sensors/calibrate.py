@@ -21,6 +21,7 @@ from joulemark.records import Channel, Quantity, ReadFailure
 DURATION_S = 1.0
 TICKS_ENOUGH_N = 20
 COMPARED_TICKS_MIN_N = 5
+EDGE_UNSURE_RATIO = 0.01  # of the time compared: a first or last tick that was seen less surely is left aside
 DISAGREEMENT_RATIO = 0.1  # more than that between counter and gauge is no tolerance any more
 
 
@@ -47,9 +48,10 @@ def calibrate(
     """Read ``channel`` until it has changed often enough, for ``duration_s`` at most; ``clock`` counts ns."""
     costs_ns: list[int] = []
     ticks: list[tuple[int, float]] = []  # when the reading changed, and by how much
+    unsure_ns: list[int] = []  # how long before each tick the reading was last seen without it
     gauged_w: list[float] = []  # at each tick
     last: float | None = None
-    before_ns = clock()
+    last_ns = before_ns = clock()
     ends_ns = before_ns + round(duration_s * 1e9)
     while len(ticks) < TICKS_ENOUGH_N and before_ns < ends_ns:
         try:
@@ -61,12 +63,14 @@ def calibrate(
         costs_ns.append(after_ns - before_ns)
         if last is not None and value != last:
             ticks.append((after_ns, value - last))
+            unsure_ns.append(after_ns - last_ns)
             if channel.gauge is not None:
                 with suppress(ReadFailure):
                     gauged_w.append(channel.gauge())
-        last, before_ns = value, clock() if channel.gauge is not None else after_ns
+        last, last_ns, before_ns = value, after_ns, clock() if channel.gauge is not None else after_ns
     distances_ns = [later_ns - earlier_ns for (earlier_ns, _), (later_ns, _) in pairwise(ticks)]
-    ratio, disagrees = _compared(channel, ticks, gauged_w)
+    sure = _surely_seen(ticks, unsure_ns)
+    ratio, disagrees = _compared(channel, ticks[sure], gauged_w[sure]) if len(gauged_w) == len(ticks) else (None, False)
     steps = [step for _, step in ticks if step > 0]  # a negative one is a wrap or a driver loaded anew
     return Calibration(
         update_period_s=median(distances_ns) / 1e9 if distances_ns else None,
@@ -78,12 +82,21 @@ def calibrate(
     )
 
 
+def _surely_seen(ticks: Sequence[tuple[int, float]], unsure_ns: Sequence[int]) -> slice:
+    """The ticks from the first to the last whose time is known well: where the program had to wait, it is not."""
+    if not ticks:
+        return slice(0)
+    most_ns = EDGE_UNSURE_RATIO * (ticks[-1][0] - ticks[0][0])
+    sure = [place for place, one_ns in enumerate(unsure_ns) if one_ns <= most_ns]
+    return slice(sure[0], sure[-1] + 1) if sure else slice(0)
+
+
 def _compared(
     channel: Channel, ticks: Sequence[tuple[int, float]], gauged_w: Sequence[float]
 ) -> tuple[float | None, bool]:
     """The counter from its first tick to its last, over the gauge, each reading held for the update before it."""
     steps = [step for _, step in ticks[1:]]
-    if len(gauged_w) != len(ticks) or len(ticks) <= COMPARED_TICKS_MIN_N or min(steps) < 0:
+    if len(ticks) <= COMPARED_TICKS_MIN_N or min(steps) < 0:
         return None, False
     updates_s = [(later_ns - earlier_ns) / 1e9 for (earlier_ns, _), (later_ns, _) in pairwise(ticks)]
     counted_j = sum(steps) * channel.count_j
