@@ -15,6 +15,15 @@ settings.load_profile("shared-machine")
 # A job in the background ignores it, and so would the programs that are tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+ALONE = {"meter", "sensors", "simulated"}  # folders whose tests measure real time
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).parts[0] in ALONE:
+            item.add_marker("alone")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -14,7 +14,8 @@ from program import BINARY, complains, joulemark
 from joulemark import store
 
 ONE_CELL = ("--only", "sentiment-encoder")
-SHORT = ("--queries", 20, "--repeats", 2)
+IDLE = ("--idle", 0.2)
+SHORT = ("--queries", 20, "--repeats", 2, *IDLE)
 
 
 @pytest.fixture(scope="session")
@@ -277,7 +278,7 @@ def test_a_truncated_run_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("small_disk", ["32k"], indirect=True)
 def test_a_full_disk(small_disk: Path) -> None:
     out = small_disk / "results"
-    options = ("quickstart", "--out", out, *ONE_CELL, "--queries", 20, "--repeats", 12)
+    options = ("quickstart", "--out", out, *ONE_CELL, "--queries", 20, "--repeats", 12, *IDLE)
     assert "no space left" in complains(joulemark("run", *options))
     kept = store.read_runs(out)
     assert kept

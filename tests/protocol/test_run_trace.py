@@ -17,7 +17,10 @@ from rapl_tree import Zone, rapl_tree
 from joulemark import store
 from joulemark.records import Measurement, Run, TraceStep
 
-pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="the simulators need a C compiler")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(shutil.which("cc") is None, reason="the simulators need a C compiler"),
+]
 
 WAVE: Steps = ((0.5, 100.0), (0.5, 20.0))
 WAVE_S = 1.0
