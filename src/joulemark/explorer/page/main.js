@@ -87,11 +87,6 @@ function paintNavigation() {
     if (id === state.section) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const current = document.querySelector("nav#sections a[aria-current]");
-  const row = current.parentElement; // which a narrow window cuts
-  if (current.offsetLeft < row.scrollLeft + row.offsetLeft || current.offsetLeft + current.offsetWidth > row.scrollLeft + row.offsetLeft + row.clientWidth) {
-    row.scrollLeft = current.offsetLeft - row.offsetLeft - 40;
-  }
 }
 
 /** Two animation frames after the drawing is done, it is on the screen. */

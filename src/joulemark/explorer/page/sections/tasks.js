@@ -111,7 +111,7 @@ function taskFigure(content, rows, models, rowOf, scale, width) {
   // Over all results and not those that pass, so that rows keep their height and the drawing can be kept.
   const most = Math.max(...[...grouped(content.cells, (cell) => [cell.source_i, cell.machine_i, cell.task, cell.purpose].join()).values()].map((group) => distinct(group, (cell) => cell.model).length));
   const left = narrow ? 100 : 140;
-  const step = Math.min(150, Math.max((LABEL_LINES_N + narrow) * 14, LANE_PX * (most + 2)));
+  const step = Math.min(150, Math.max((LABEL_LINES_N + narrow) * 14 + 6, LANE_PX * (most + 2)));
   const y = {
     field: "row", type: "nominal", title: null,
     axis: { labelExpr: narrow ? NARROW_LABELS : WIDE_LABELS, labelLimit: left, grid: true, ticks: false },
