@@ -24,12 +24,12 @@ FOCUSED = """() => {
 
 
 def walk(page: Page, most_n: int, key: str = "Tab") -> list[dict[str, str | bool | None]]:
-    """Every element that a key leads to, until it leaves the page."""
-    found = []
+    """Every element that a key leads to, until it leaves the page or comes round to where it began."""
+    found: list[dict[str, str | bool | None]] = []
     for _ in range(most_n):
         page.keyboard.press(key)
         at = page.evaluate(FOCUSED)
-        if at is None:
+        if at is None or (found and at["stop"] is not None and at["stop"] == found[0]["stop"]):
             break
         found.append(at)
     return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from browser import WIDE_PX, Theme, settle, show
+from browser import HEIGHTS_PX, WIDE_PX, Theme, settle, show
 from playwright.sync_api import ConsoleMessage, Dialog, Page, Request, TimeoutError  # noqa: A004
 
 OWN = ("file:", "data:", "blob:", "about:", "http://127.0.0.1:")
@@ -18,6 +18,7 @@ class Visit:
 
     page: Page
     noise: list[str] = field(default_factory=list)
+    downloads: list[str] = field(default_factory=list)
 
     def to(self, file: Path | str, section: str = "", **state: str) -> Page:
         """Follow a link to a section of a page; where it never comes up, what it said is the error."""
@@ -30,6 +31,15 @@ class Visit:
     def settled(self) -> Page:
         settle(self.page)
         return self.page
+
+    def empty(self, width_px: int, theme: Theme) -> None:
+        """Leave the page, and be as a new window is."""
+        self.page.context.set_offline(False)
+        self.page.goto("about:blank")
+        self.page.emulate_media(media="screen", color_scheme=theme)
+        self.page.set_viewport_size({"width": width_px, "height": HEIGHTS_PX.get(width_px, 900)})
+        self.page.mouse.move(0, 0)
+        self.noise.clear()
 
     def listen(self) -> None:
         """Begin to note."""
@@ -57,6 +67,7 @@ class Visit:
         self.page.on("dialog", dialog)
         self.page.on("request", request)
         self.page.on("requestfailed", refused)
+        self.page.on("download", lambda one: self.downloads.append(one.suggested_filename))
 
 
 class Opener(Protocol):
