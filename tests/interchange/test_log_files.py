@@ -40,7 +40,7 @@ def test_archives_are_read_however_packed(tmp_path: Path, pack) -> None:  # type
 
 
 def test_a_packed_csv_and_a_zip_are_read(tmp_path: Path) -> None:
-    (tmp_path / "emissions.csv.gz").write_bytes(gzip.compress(CONTENT))
+    (tmp_path / "emissions.csv.gz").write_bytes(gzip.compress(CONTENT, mtime=0))
     assert read(tmp_path / "emissions.csv.gz")[0] == {"emissions.csv.gz": CONTENT}
     with zipfile.ZipFile(tmp_path / "logs.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("logs/emissions.csv", CONTENT)
@@ -117,7 +117,7 @@ def test_a_giant_header_for_a_name_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"PK\x03\x04rubbish", b"\x1f\x8brubbish", b"\xfd7zXZ\x00rubbish", gzip.compress(b"x" * 9)[:-6]]
+    "content", [b"PK\x03\x04rubbish", b"\x1f\x8brubbish", b"\xfd7zXZ\x00rubbish", gzip.compress(b"x" * 9, mtime=0)[:-6]]
 )
 def test_a_damaged_archive_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "damaged").write_bytes(content)

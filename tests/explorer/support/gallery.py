@@ -36,6 +36,7 @@ class Picture:
 
 
 PUBLISHED = {"source": PAPER}
+ASKED = {**PUBLISHED, "choose_quality": "0.9", "grid": "FRA", "pue": "1.2", "choose_price": "0.30 EUR"}
 PICTURES = (
     Picture("What a task costs: a dot per model, their mean, and the sentence that says it.", "tasks", PUBLISHED),
     Picture("Size against energy, in the dark theme.", "size", PUBLISHED, theme="dark"),
@@ -43,7 +44,7 @@ PICTURES = (
     Picture("Accuracy for energy, with the Pareto front.", "quality", PUBLISHED),
     Picture("Multi-purpose models by task and architecture.", "multi", PUBLISHED, theme="dark"),
     Picture("After how many queries inference has used as much as training.", "parity", PUBLISHED),
-    Picture("The cheapest model that is good enough, and what a year of it costs.", "choose", PUBLISHED),
+    Picture("The cheapest model that is good enough, and what a year of it costs.", "choose", ASKED),
     Picture("Single queries of a run on this project's own miniature models.", "queries", {}),
     Picture("The reason to believe a number: a run's trace, repetitions, machine and findings.", "run", {}),
     Picture("The same page on a telephone.", "tasks", {}, NARROW_PX),
