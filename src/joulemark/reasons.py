@@ -97,6 +97,9 @@ REASONS: dict[str, Reason] = {
     "samples-sorted": Reason(
         "the samples are sorted by their right answers, or all have the same one", 'sample = "random:SEED"'
     ),
+    "inputs-cut": Reason(
+        "half of the inputs or more are as long as the longest allowed: they were cut there", "raise input_tokens_max_n"
+    ),
     "warm-up-inside": Reason("the first tenth of the queries was more than 10 % slower", "raise warmup_n"),
     "assumed-constant": Reason(
         "nothing measured it: a constant was assumed for the whole window", "measure it; see joulemark sensors"

@@ -387,6 +387,10 @@ CASES: dict[str, tuple[Callable[[Results], Results], Callable[[Results], Results
         each(lambda run: replace(run, versions={"torch": "2.13.0", "model as logged": "tiny"}), of("small")),
         each(lambda run: replace(run, versions={"torch": "2.13.0", "model as logged": "small"}), of("small")),
     ),
+    "JM127": (
+        each(lambda run: replace(run, reasons=("inputs-cut",)), of("small")),
+        each(lambda run: replace(run, reasons=("harness-heavy",)), of("small")),
+    ),
 }  # fmt: skip
 
 

@@ -342,3 +342,29 @@ def test_a_known_power_comes_out_of_the_whole_chain(tmp_path: Path) -> None:
         for query in store.read_inferences(out, run.run_id):
             assert query.energy_j == pytest.approx(35.0 * query.duration_s, rel=0.1)
             assert query.uncertainty_j is not None
+
+
+CUT = """
+[protocol]
+queries_n = 10
+repeats_n = 1
+idle_s = 0.1
+[[cells]]
+task = "text-classification"
+model = "miniature:sentiment-encoder"
+dataset = "miniature:reviews"
+settings = { input_tokens_max_n = 8 }
+[[cells]]
+task = "text-classification"
+model = "miniature:sentiment-encoder"
+dataset = "miniature:reviews"
+settings = { input_tokens_max_n = 64 }
+"""
+
+
+def test_inputs_that_are_cut_are_said_to_be(tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    assert joulemark("run", write(tmp_path, CUT), "--out", out).returncode == 0
+    cut = {run.cell.settings.input_tokens_max_n: "inputs-cut" in run.reasons for run in store.read_runs(out)}
+    assert cut == {8: True, 64: False}
+    assert "JM127" in joulemark("audit", out).stdout

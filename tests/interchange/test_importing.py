@@ -131,7 +131,7 @@ def test_nothing_to_import_is_said_in_a_line(tmp_path: Path) -> None:
 BASE = "paper-logs/emissions/base/emissions_base_{}.csv"
 
 
-def paper(tmp_path: Path) -> Path:
+def paper(tmp_path: Path, lengths: str = "") -> Path:
     """An archive in the layout of the paper's logs: three runs that were published, and two that were not."""
     base: dict[str, list[dict[str, object]]] = {
         "r1": [{"project_name": "lvwerra/distilbert-imdb"}],
@@ -153,7 +153,7 @@ def paper(tmp_path: Path) -> Path:
     for log, run_ids in joined.items():
         rows_ = [row("2.3", **base[run_id][0], run_id=run_id, duration=99.0) for run_id in run_ids]
         files[f"paper-logs/emissions/complete/{log}.csv"] = text(HEADERS["2.3"], *rows_)
-    files["paper-logs/lengths/complete/imdb.csv"] = text(
+    files["paper-logs/lengths/complete/imdb.csv"] = lengths or text(
         ("Input", "Output", "model", "dataset"),
         (50, 1, "bigscience/bloomz-1b", "imdb"),
         (60, 2, "bigscience/bloomz-1b", "imdb"),
@@ -171,6 +171,16 @@ def paper(tmp_path: Path) -> Path:
             member.size = len(content.encode())
             tar.addfile(member, io.BytesIO(content.encode()))
     return archive
+
+
+@pytest.mark.parametrize(("longest_n", "is_cut"), [(10, True), (9, False)])
+def test_inputs_that_pile_up_at_their_greatest_length_were_cut(tmp_path: Path, longest_n: int, is_cut: bool) -> None:
+    """Half of twenty, or fewer; of a prompted model alone, since others were logged without their lengths."""
+    words = [59] * longest_n + list(range(30, 50 - longest_n))
+    lengths = text(("Input", "Output", "model", "dataset"), *((n, 1, "bigscience/bloomz-1b", "imdb") for n in words))
+    _, runs = imported(paper(tmp_path, lengths))
+    told = {run.cell.model for run in runs if "inputs-cut" in run.reasons}
+    assert told == ({"bigscience/bloomz-1b7"} if is_cut else set())
 
 
 def test_the_papers_layout_is_recognised_and_joined(tmp_path: Path) -> None:

@@ -216,6 +216,7 @@ def _runs(study: Study, logged: Sequence[_Logged], logs: PaperLogs) -> Iterator[
             load=measurement(one.before, constant) if one.before else None,
             quality=quality(one.cell),
             model=_facts(one, logs.parameters_n),
+            reasons=paper_logs.reasons_of(logs, one.cell),
             source=one.work.file[:500],
             carbon_logged_g=None if one.work.emissions_kg is None else one.work.emissions_kg * 1000,
         )

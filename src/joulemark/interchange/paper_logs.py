@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -134,6 +135,7 @@ _QUALITIES: dict[str, tuple[str, str]] = {  # column: dataset and metric
     "cnn (rouge)": ("cnn_dailymail", "rouge"),
 }
 INPUT_WORDS, OUTPUT_WORDS = "input_words", "output_words"
+CUT_INPUTS_MIN_N = 20  # fewer may be of one length by chance
 
 
 @dataclass(slots=True)
@@ -144,6 +146,7 @@ class PaperLogs:
     joined: dict[str, tuple[str, str]] = field(default_factory=dict)  # run → the joined file, the model it names
     joined_rows: list[LoggedRow] = field(default_factory=list)
     lengths: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)  # model, dataset → words
+    cut: set[tuple[str, str]] = field(default_factory=set)  # those whose inputs were cut
     parameters_n: dict[str, int] = field(default_factory=dict)
     qualities: dict[tuple[str, str], tuple[str, float]] = field(default_factory=dict)
 
@@ -202,18 +205,23 @@ def _add_lengths(logs: PaperLogs, file: LogFile, problems: list[Problem]) -> Non
     dataset = found[1].removesuffix("_flan") if found else ""
     dataset = _LENGTH_DATASETS.get(dataset, dataset)
     sums: dict[str, list[int]] = {}
+    inputs: dict[str, Counter[int]] = {}
     for line_n, row in _rows(file, problems):
         words = [row.get(column, "").strip() for column in ("Input", "Output")]
         if not all(text.isdigit() and len(text) < 9 for text in words):
             problems.append(Problem(file.name, line_n, "Input and Output are not two counts: skipped"))
             continue
         model = row.get("model", "")
-        of_model = sums.setdefault(_LENGTH_MODELS.get(model, model), [0, 0, 0])
+        model = _LENGTH_MODELS.get(model, model)
+        inputs.setdefault(model, Counter())[int(words[0])] += 1
+        of_model = sums.setdefault(model, [0, 0, 0])
         of_model[0] += 1
         of_model[1] += int(words[0])
         of_model[2] += int(words[1])
     for model, (n, input_n, output_n) in sums.items():
         logs.lengths[model, dataset] = (input_n / n, output_n / n)
+        if n >= CUT_INPUTS_MIN_N and 2 * inputs[model][max(inputs[model])] >= n:
+            logs.cut.add((model, dataset))
 
 
 def _rows(file: LogFile, problems: list[Problem]) -> Iterable[tuple[int, dict[str, str]]]:
@@ -268,6 +276,12 @@ def cell_of(logs: PaperLogs, row: LoggedRow, tasks: Mapping[str, str]) -> tuple[
     unreported = _UNREPORTED.get(_PROMPTED if prompted else task, ())
     purpose = Purpose.MULTI_PURPOSE if prompted else Purpose.TASK_SPECIFIC
     return Cell(task, model, dataset, purpose, dataset_config=variant), variant != NATIVE and model not in unreported
+
+
+def reasons_of(logs: PaperLogs, cell: Cell) -> tuple[str, ...]:
+    """What the lengths of its inputs say of a prompted model's runs."""
+    prompted = cell.purpose is Purpose.MULTI_PURPOSE
+    return ("inputs-cut",) if prompted and (cell.model, cell.dataset) in logs.cut else ()
 
 
 def quality_of(logs: PaperLogs, cell: Cell) -> Quality | None:

@@ -183,7 +183,9 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
                 output_tokens_n=_sum(answer.output_tokens_n for answer in answers),
                 phases=_phases(queried, batch_n),
                 per_query=single.method,
-                reasons=_reasons(workload, durations_s, idle_before, idle_after) + disturbed,
+                reasons=_reasons(workload, durations_s, idle_before, idle_after)
+                + _cut(answers, assignment.job.cell.settings)
+                + disturbed,
             )
             inferences = tuple(
                 Inference(
@@ -344,6 +346,15 @@ def _reasons(
     elif any(_drifted(channel.name, before, after) for channel in before.channels if channel.in_use):
         reasons.append("idle-drift")
     return tuple(reasons)
+
+
+def _cut(answers: Sequence[Answer], settings: Settings) -> tuple[str, ...]:
+    """Whether the cell's own limit of input tokens cut most of the inputs."""
+    limit_n = settings.input_tokens_max_n
+    if limit_n is None:
+        return ()
+    cut_n = sum(answer.input_tokens_n is not None and answer.input_tokens_n >= limit_n for answer in answers)
+    return ("inputs-cut",) if 2 * cut_n >= len(answers) else ()
 
 
 def _drifted(channel: str, before: Measurement, after: Measurement) -> bool:

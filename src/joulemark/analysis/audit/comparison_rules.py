@@ -86,6 +86,14 @@ def _samples(evidence: Evidence) -> Iterator[Found]:
             yield Found(of_cells(cells, len(evidence.cells)), told)
 
 
+def _inputs_cut(evidence: Evidence) -> Iterator[Found]:
+    cells = [
+        name_of(cell) for cell, runs in evidence.cells.values() if any("inputs-cut" in run.reasons for run in runs)
+    ]
+    if cells:
+        yield Found(of_cells(cells, len(evidence.cells)), "half of the inputs or more are of one length, the greatest")
+
+
 def _twice(evidence: Evidence) -> Iterator[Found]:
     seen: dict[tuple[object, ...], Run] = {}
     doubles: list[str] = []
@@ -208,6 +216,15 @@ RULES = (
         "cost less than any real query. None of them is typical.",
         'sample = "random:SEED" or "first-nonempty" in the study',
         _samples,
+    ),
+    Rule(
+        "JM127",
+        Severity.WARNING,
+        "inputs cut at a limit",
+        "Where most inputs have one and the same length, and none is longer, something cut them there. Energy and "
+        "quality are then those of shortened texts, and datasets of long and of short texts look alike.",
+        "raise input_tokens_max_n, or say where the inputs are cut",
+        _inputs_cut,
     ),
     Rule(
         "JM117",
