@@ -5,6 +5,7 @@ python tests/explorer/support/gallery.py docs/gallery [QUICKSTART]   # without a
 
 from __future__ import annotations
 
+import io
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from browser import NARROW_PX, WIDE_PX, Theme, context_of, layout_faults, open_browser
 from pages import PAPER, program
 from PIL import Image
+from playwright.sync_api import Browser
 from visits import Visit
 
 COLOURS_N = 96
@@ -54,7 +56,6 @@ PICTURES = (
 
 def main() -> None:
     out = Path(sys.argv[1])
-    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         measured = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(folder) / "quickstart"
         if len(sys.argv) <= 2:
@@ -62,26 +63,31 @@ def main() -> None:
         page = Path(folder) / "page.html"
         program("explore", measured, PAPER, "--out", page)
         with open_browser() as browser:
-            for picture in PICTURES:
-                visit = Visit(context_of(browser, picture.width_px, picture.theme).new_page())
-                visit.listen()
-                shown = visit.to(page, picture.section, **picture.state)
-                raw = Path(folder) / "raw.png"
-                shown.set_viewport_size({"width": picture.width_px, "height": HEIGHT_PX})
-                if picture is not PICTURES[0]:  # the frame with its filters is the same in all of them
-                    shown.evaluate("document.querySelector('main > section').scrollIntoView()")
-                shown.screenshot(path=raw)
-                faults = [*visit.noise, *layout_faults(shown)]
-                file = out / picture.file
-                reduced(raw, file)
-                print(f"{file} {file.stat().st_size / 1000:.0f} kB", *faults, sep="\n    ")
-                visit.page.context.close()
+            faults = take(browser, page, out)
+    print(f"{len(PICTURES)} pictures in {out}", *faults, sep="\n    ")
+
+
+def take(browser: Browser, page: Path, out: Path) -> list[str]:
+    """Take all pictures of a page into a folder with a text that shows them; what is wrong with them."""
+    out.mkdir(parents=True, exist_ok=True)
+    faults = []
+    for picture in PICTURES:
+        visit = Visit(context_of(browser, picture.width_px, picture.theme).new_page())
+        visit.listen()
+        shown = visit.to(page, picture.section, **picture.state)
+        shown.set_viewport_size({"width": picture.width_px, "height": HEIGHT_PX})
+        if picture is not PICTURES[0]:  # the frame with its filters is the same in all of them
+            shown.evaluate("document.querySelector('main > section').scrollIntoView()")
+        reduced(shown.screenshot(), out / picture.file)
+        faults += [f"{picture.file}: {fault}" for fault in (*visit.noise, *layout_faults(visit.settled()))]
+        visit.page.context.close()
     (out / "README.md").write_text(readme(), encoding="utf-8")
+    return faults
 
 
-def reduced(raw: Path, file: Path) -> None:
+def reduced(raw: bytes, file: Path) -> None:
     """The picture with so few colours that it stays small."""
-    with Image.open(raw) as picture:
+    with Image.open(io.BytesIO(raw)) as picture:
         few = picture.convert("RGB").quantize(COLOURS_N, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
         few.save(file, optimize=True)
 
