@@ -39,7 +39,7 @@ function linearEnds(values, fromZero = false) {
 }
 
 /**
- * One channel of a figure: `encoding` for Vega-Lite, `params` it needs, `signals` with their values now.
+ * One channel of a figure: `encoding` for Vega-Lite, and the `signals` it needs with their values now.
  * `ends` come from logEnds or linearEnds; `name` tells its signals from those of other axes.
  */
 function axis(name, field, title, ends, { log = true, format = ",~r", labels, grid = true } = {}) {
@@ -56,11 +56,6 @@ function axis(name, field, title, ends, { log = true, format = ",~r", labels, gr
       axis: { title: title === null ? null : `@${name}_title`, values: { expr: `${name}_ticks` }, grid, labelOverlap: "greedy", labelFlush: false, ...look },
     },
   };
-}
-
-/** The parameters that a figure declares for the signals of its axes, without values: those are set apart. */
-function paramsFor(signals) {
-  return Object.entries(signals).map(([name, value]) => ({ name, value: Array.isArray(value) ? [] : 1 }));
 }
 
 /** Letters of a label in billions or millions, for axes of parameters. */

@@ -203,8 +203,9 @@ function chooseNotes({ candidates, best, other, service }) {
   if (distinct(candidates.map((one) => one.cell.samples).filter(Boolean), (hash) => hash).length > 1) notes.push("Not all were asked the same samples.");
   if (state.get("per") === "tokens") notes.push("Amounts here are per 1,000 queries, since a rate is of queries.");
   if (best && other) {
-    const isPartial = [best, other].every((one) => one.fill === "measured in part");
-    notes.push(`The interval of the ratio takes both errors as independent.${isPartial ? " Between models on one machine much of the modelled or assumed part is common to both: \"only what was measured\", above, compares more sharply." : ""}`);
+    const isPaired = pairedRatio(other.cell, best.cell) !== null;
+    const isPartial = !isPaired && [best, other].every((one) => one.fill === "measured in part");
+    notes.push(`${isPaired ? "The ratio is of their repetitions, pair by pair; the interval of the difference" : "The interval of the ratio"} takes both errors as independent.${isPartial ? " Between models on one machine much of the modelled or assumed part is common to both: \"only what was measured\", above, compares more sharply." : ""}`);
   }
   return notes;
 }
