@@ -233,3 +233,22 @@ def test_prompted_models_are_compared_as_the_program_does(opened: Opener, page_o
     above_idle = seen(opened().to(page_of("quickstart"), "ways", boundary="marginal"))
     assert "Repetition by repetition" not in above_idle.sentence
     assert "ways-paired" not in above_idle.tables
+
+
+def test_a_mean_is_known_as_its_datasets_are_together(opened: Opener, page_of: PageOf) -> None:
+    """By the energy of each, and not as the first of them."""
+    cells = rows_of(opened().to(page_of("paper"), "data"), "cells")
+    key = next(name for name in cells[0] if name.startswith("energy_"))
+    found = {
+        (row["model"], row["task"]): row["shares"] for row in rows_of(opened().to(page_of("paper"), "size"), "size")
+    }
+    assert len(found) > 80
+    apart_n = 0
+    for (model, task), text in found.items():
+        own = [row for row in cells if (row["model"], row["task"]) == (model, task)]
+        percent = 100 * sum(row["share_sampled"] * row[key] for row in own) / sum(row[key] for row in own)
+        said = re.search(r"sampled (\d+) %", text)
+        assert said is not None
+        assert int(said[1]) == pytest.approx(percent, abs=0.51), (model, task)
+        apart_n += abs(100 * own[0]["share_sampled"] - percent) > 1
+    assert apart_n > 5  # so that the first dataset's would have been noticed

@@ -129,12 +129,21 @@ function byModel(points) {
       id: group.map((point) => point.id).join("~"),
       set: setsText(group), datasets_n: group.length, cells: group.map((point) => point.cell),
       sets_unknown_n: group.filter((point) => !point.amount).length,
-      quality: null, metric: null,
+      quality: null, metric: null, shares: sharesOf(group),
       runs_n: group.reduce((sum, point) => sum + point.runs_n, 0),
       amount: meanOfIntervals(group.map((point) => point.amount)),
       fill: new Set(group.map((point) => point.fill)).size === 1 ? group[0].fill : "measured in part",
     };
   });
+}
+
+/** How the mean over points is known: their shares by their amounts; `null` where those of one are not known. */
+function sharesOf(points) {
+  const known = points.filter((point) => point.amount && point.amount[0] > 0);
+  if (!known.length || known.some((point) => !point.shares)) return null;
+  const all = known.reduce((sum, point) => sum + point.amount[0], 0);
+  const share = (kind) => known.reduce((sum, point) => sum + point.shares[kind] * point.amount[0], 0) / all;
+  return Object.fromEntries(Object.keys(known[0].shares).map((kind) => [kind, share(kind)]));
 }
 
 /** Over how many datasets a mean goes, and how many there are. */

@@ -30,7 +30,7 @@ function parityModels(content, points) {
   const models = [...grouped(points, key)].map(([name, group]) => ({
     key: name, model: group[0].model, model_name: group[0].model_name, machine: group[0].machine, source: group[0].source,
     perQuery: meanOfIntervals(group.map((point) => equipmentJoules(point.cell))),
-    cells_n: group.length, published: published.get(group[0].model) ?? null,
+    unknown_n: group.filter((point) => !equipmentJoules(point.cell)).length, published: published.get(group[0].model) ?? null,
   }));
   const place = ({ model }) => (published.has(model) ? content.training.findIndex((row) => row.model === model) : Infinity);
   return models.filter((one) => one.perQuery && one.perQuery[0] > 0).sort((a, b) => place(a) - place(b) || a.key.localeCompare(b.key));
@@ -230,6 +230,8 @@ function parityNotes(models, printed) {
     : `The energy per query is multiplied by PUE ${pue} (unless training is counted at the building's meter too, choose none).`);
   if (state.get("boundary") === "device") notes.push("Boundary: the devices in use. The rest of the machine is not in the energy per query, so that parity comes sooner than these numbers say.");
   notes.push("A query's energy is the mean over the datasets of a model, each counting once. The machine's waiting between queries is not in the year.");
+  const unknown = models.reduce((sum, one) => sum + one.unknown_n, 0);
+  if (unknown) notes.push(`Left out of the means: ${count(unknown, "cell")} of unknown energy${whyUnknown()}.`);
   for (const model of distinct(models, (one) => one.model)) {
     const row = printed.get(model);
     const follows = row && parityFromPrinted(row);

@@ -38,7 +38,8 @@ function sizeSentence(points, scale) {
   const amounts = bySize.map((point) => Math.log(point.amount[0]));
   const rank = spearman(sizes, amounts);
   const strength = Math.abs(rank) < 0.3 ? "says little about" : Math.abs(rank) < 0.7 ? "goes along with" : "goes closely along with";
-  return `Size ${strength} ${scale.noun}${inPlace}: rank correlation ${number(rank, 2)} over ${count(most.length, "point")}, from ${text(bySize[0])} to ${text(bySize.at(-1))}.`;
+  const words = rank < 0 ? strength.replace("along with", "against") : strength;
+  return `Size ${words} ${scale.noun}${inPlace}: rank correlation ${number(rank, 2)} over ${count(most.length, "point")}, from ${text(bySize[0])} to ${text(bySize.at(-1))}.`;
 }
 
 /** Spearman's rank correlation, ties sharing their mean rank. */
