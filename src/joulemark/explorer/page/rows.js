@@ -50,6 +50,7 @@ function heightOfRow(modelsMaxN) {
 /** What a figure of rows is drawn from: {signals, data, spec}. `looks` gives every row its colour and shape. */
 function rowsOfDots(marks, { scale, looks, columns, width, left, step, ticksMax }) {
   const x = axis("x", "value", scale.title, logEnds(marks.flatMap((mark) => [mark.value, mark.low, mark.high]), ticksMax));
+  x.encoding.axis.labelFlush = 14; // px from an end within which a label stays inside, clear of the next panel's
   const gap = 24;
   const panelPx = Math.min(PANEL_MAX_PX, panelWidth(width - left, columns, 0, gap));
   const names = Object.keys(looks);
