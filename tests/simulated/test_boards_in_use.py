@@ -14,7 +14,11 @@ from typing import Any
 import pytest
 from known_power import steady
 from nvml_shim import Board, Boards, nvml_shim
+from program import joulemark
 
+from joulemark import store
+from joulemark.boundary import total
+from joulemark.records import BoundaryName, Provenance
 from joulemark.sensors.own_processes import in_use_by_us, is_ours
 
 pytest.importorskip("pynvml")
@@ -163,3 +167,25 @@ def test_numbers_of_another_namespace_mean_nothing(tmp_path: Path) -> None:
     (proc / "77").mkdir()
     (proc / "77" / "stat").write_text("77 (python (x)) S 1 1")
     assert in_use_by_us(listed, proc) == {"gpu0"}
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])  # torch finds no board here that it could use
+def test_a_model_on_the_processor_leaves_the_boards_beside_it_out(tmp_path: Path, device: str) -> None:
+    shim = boards(tmp_path, None, None)
+    done = joulemark(
+        "run", "--task", "text-classification", "--model", "miniature:sentiment-encoder", "--dataset",
+        "miniature:reviews", "--out", tmp_path / "r", "--queries", 20, "--repeats", 1, "--idle", 0.1, "--sensors",
+        "nvml,modelled-cpu", "--set", f"device={device}", **environment(shim),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (run,) = store.read_runs(tmp_path / "r")
+    assert run.model is not None
+    assert run.measurement is not None
+    assert run.model.device == "cpu"
+    for window in (run.load, run.idle_before, run.measurement, run.idle_after):
+        assert window is not None
+        assert {channel.name: channel.in_use for channel in window.channels} == {
+            "gpu0": False, "gpu1": False, "cpu": True
+        }  # fmt: skip
+        assert not any(UNTOLD in channel.reasons for channel in window.channels)
+    assert total(run.measurement, BoundaryName.DEVICE).by_provenance_j.keys() == {Provenance.MODELLED}

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from joulemark.meter.device_work import wait_for_devices
 from joulemark.meter.energy import Edge, Moved, counter_energy, gauge_energy
-from joulemark.records import Absence, Channel, ChannelEnergy, Measurement, Quantity, ReadFailure
+from joulemark.records import Absence, Channel, ChannelEnergy, Component, Measurement, Quantity, ReadFailure
 from joulemark.sensors.own_processes import in_use_by_us
 
 TYPE_CHECKING = False  # what type checkers take for true
@@ -67,6 +67,14 @@ class Meter:
         self.keep_alive_ns = round(min(wraps_s) * KEEP_ALIVE_SHARE * 1e9) if wraps_s else None
         self._sample = sample
         self._clock = clock
+
+    def without(self, component: Component) -> Meter:
+        """The same channels, those of ``component`` as metered but not ours."""
+        channels = [
+            replace(channel, in_use=False, users=None) if channel.component is component else channel
+            for channel in self.channels
+        ]
+        return Meter(channels, self.absences, sample=self._sample, clock=self._clock)
 
     def begin(
         self, align: bool = False, sleep: Callable[[float], None] = time.sleep, readings: Readings | None = None

@@ -34,7 +34,18 @@ from joulemark.meter.per_query import lap_s, per_query
 from joulemark.meter.phases import phases
 from joulemark.meter.trace import Readings
 from joulemark.protocol.order import Job
-from joulemark.records import Failure, Inference, Measurement, Phase, Protocol, Quality, Run, Settings, TraceStep
+from joulemark.records import (
+    Component,
+    Failure,
+    Inference,
+    Measurement,
+    Phase,
+    Protocol,
+    Quality,
+    Run,
+    Settings,
+    TraceStep,
+)
 from joulemark.sensors import Setup
 from joulemark.sensors.conditions import conditions, disturbances
 from joulemark.workloads import open_workload
@@ -131,9 +142,11 @@ def _failure(phase: str, error: Exception) -> Failure:
 def _own_board(setup: Setup, settings: Settings) -> Setup:
     """See one board only, the one that the model will use, unless the user has said which are ours.
 
-    A cell runs on one device. Without this, all boards of the machine would count as in use.
+    A cell runs on one device. Without this, all boards of the machine would count as in use; on a processor none does.
     """
-    if setup.visible_devices is not None or settings.device == "cpu":
+    if settings.device == "cpu":
+        return replace(setup, visible_devices="")
+    if setup.visible_devices is not None:
         return setup
     os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # CUDA's numbers are NVML's then
     index = settings.device.partition(":")[2] or "0"
@@ -152,6 +165,8 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
         window = meter.begin()
         with open_workload(assignment.job.cell, queries_n=protocol.queries_n) as workload:
             load = window.end()
+            if workload.model.device == "cpu":  # what "auto" has come to
+                meter, load = meter.without(Component.GPU), _without_boards(load)
             progress[0] = PHASES.index("idle")
             idle_before = _idle(meter, protocol.idle_s, read_before)
             progress[0] = PHASES.index("warm up")
@@ -213,6 +228,15 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
                 for step in readings.steps(name, measurement, read_within.began_ns)
             )
             return Outcome(run, inferences, trace)
+
+
+def _without_boards(measurement: Measurement) -> Measurement:
+    """The measurement with its boards as metered but not ours."""
+    channels = tuple(
+        replace(channel, in_use=False) if channel.component is Component.GPU else channel
+        for channel in measurement.channels
+    )
+    return replace(measurement, channels=channels)
 
 
 def _idle(meter: Meter, idle_s: float, readings: Readings) -> Measurement | None:
