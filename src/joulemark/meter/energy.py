@@ -39,7 +39,8 @@ class Moved:
 
     counts: float | None = 0.0  # that were seen; None where a reading at an edge failed
     lost_s: float = 0.0  # between the readings around a reset to zero
-    lost_max_j: float = 0.0  # at most drawn in that time, beyond what was counted after the reset
+    lost_counts: float = 0.0  # of ``counts``, those of that time: what the counter had counted again at its end
+    lost_max_j: float = 0.0  # at most drawn in that time, beyond these
     ambiguous: bool = False  # it may have wrapped more often
 
     def advance(self, channel: Channel, before: Edge, now: Edge) -> None:
@@ -51,12 +52,14 @@ class Moved:
             self.ambiguous |= may_have_wrapped_more(channel, before, now, step)
         elif before.value is not None and now.value is not None:
             step = now.value  # it started anew from zero
-            longest_s = (now.at_ns - before.at_ns) / 1e9 + (channel.update_period_s or 0.0)
+            between_s = (now.at_ns - before.at_ns) / 1e9
+            longest_s = between_s + (channel.update_period_s or 0.0)
             lost_max_j = channel.power_max_w * longest_s - step * channel.count_j
             if lost_max_j < 0:  # more than can be drawn: it did not start from zero
                 step = None
             else:
-                self.lost_s += longest_s
+                self.lost_s += between_s
+                self.lost_counts += step
                 self.lost_max_j += lost_max_j
         self.counts = None if step is None else self.counts + step
 
@@ -64,6 +67,7 @@ class Moved:
         """Add what was moved after this."""
         self.counts = None if self.counts is None or later.counts is None else self.counts + later.counts
         self.lost_s += later.lost_s
+        self.lost_counts += later.lost_counts
         self.lost_max_j += later.lost_max_j
         self.ambiguous |= later.ambiguous
 
@@ -102,9 +106,10 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges
     ``edges_s`` is the time that reading took around the window: a busy machine can delay it by milliseconds, whose
     energy is counted though it is not the window's, so that it lowers the lower end. Where the counter may have wrapped
     more often, its energy is only bounded by the most that it can draw. Where it was set back, what it drew until then
-    is known up to the last reading before: the energy is what was counted, and the interval holds what may be lacking.
-    Where the readings around it are half of the window or more apart, there are only these bounds, and no energy. A
-    count that has not moved yet is no zero: it has an upper bound.
+    is known up to the last reading before, and afterwards from the first one on: the time between them is taken to have
+    drawn what the rest of the window did on average, and the interval reaches from what was counted to the most that
+    can have been drawn. Where these readings are more than half of the window apart, there are only the bounds, and no
+    energy. A count that has not moved yet is no zero: it has an upper bound.
     """
     if moved.counts is None:
         return _unknown(channel, begin.reason or end.reason or "counter-went-back")
@@ -131,8 +136,11 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges
     reasons: tuple[str, ...] = ("window-too-short",) if duration_s < UPDATES_MIN_N * update_period_s else ()
     known = known_energy(channel, energy_j, duration_s, budget, reasons)
     if moved.lost_s:
+        seen_w = (moved.counts - moved.lost_counts) * channel.count_j / (duration_s - moved.lost_s)
+        lacking_j = min(max(0.0, seen_w * moved.lost_s - moved.lost_counts * channel.count_j), moved.lost_max_j)
         most_j = (known.high_j or 0.0) + moved.lost_max_j
-        known = replace(known, high_j=most_j, reasons=(*known.reasons, "counter-went-back"))
+        reasons = (*known.reasons, "counter-went-back")
+        known = replace(known, energy_j=energy_j + lacking_j, high_j=most_j, reasons=reasons)
     if moved.ambiguous:
         most_j = max(known.high_j or 0.0, channel.power_max_w * duration_s)
         known = replace(known, high_j=most_j, reasons=(*known.reasons, "wrap-ambiguous"))
