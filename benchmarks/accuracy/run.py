@@ -1,10 +1,10 @@
 """How far off each tool is, on simulated machines whose truth is known.
 
-``python benchmarks/accuracy/run.py [--peers] [--windows 0.1,1,4,30] [--scenarios wrap,psys] [--json FILE]``
+``python benchmarks/accuracy/run.py [--peers] [--windows 0.1,1,4,30] [--scenarios wrap,psys] [--repeats N]``
 
-Each cell is one fresh process that measures one window of sleep. The truth is that of the work alone, from the
-instants around it; what a tool adds before and after is its error. ``--peers`` needs root: the tools find the tree at
-``/sys/class/powercap`` in a mount namespace of their own, without a network.
+Each cell is one fresh process, or several, that measures one window of sleep. The truth is that of the work alone,
+from the instants around it; what a tool adds before and after is its error. ``--peers`` needs root: the tools find the
+tree at ``/sys/class/powercap`` in a mount namespace of their own, without a network.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from nvml_shim import Boards, nvml_shim
 from rapl_tree import Tree, best_backend, rapl_tree, without_override
 
 from accuracy.scenarios import SCENARIOS, Scenario
-from accuracy.tools import TOOLS, Installed, installed, run_driver
+from accuracy.tools import TOOLS, Installed, Tool, installed, run_driver
 
 ATTEMPTS_N = 4
 NOTES_N = 4  # printed for each tool and scenario; all are in the JSON
@@ -67,11 +67,17 @@ def main() -> None:
     options = _options()
     tools = [installed(tool) for tool in TOOLS if options.peers or tool.pins is None]
     scenarios = [one for one in SCENARIOS if not options.scenarios or one.name in options.scenarios]
-    jobs = [(scenario, one, window_s) for scenario in scenarios for window_s in options.windows for one in tools]
+    jobs = [
+        (scenario, one, window_s)
+        for _ in range(options.repeats)
+        for scenario in scenarios
+        for window_s in options.windows
+        for one in tools
+    ]
     print(f"RAPL tree served by {best_backend()}; {len(jobs)} cells", file=sys.stderr)
     with tempfile.TemporaryDirectory() as homes, ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda job: _cell(job[0], job[1], job[2], Path(homes)), jobs))
-    _print_tables(scenarios, [one.tool.name for one in tools], options.windows, results)
+    _print_tables(scenarios, [one.tool for one in tools], options.windows, results)
     if options.json:
         document = {"rapl_backend": best_backend(), "results": [asdict(result) for result in results]}
         options.json.write_text(json.dumps(document, indent=1))
@@ -82,6 +88,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--peers", action="store_true", help="run the other tools as well (installs them once)")
     parser.add_argument("--windows", type=_numbers, default=_numbers("0.1,1,4,30"), help="lengths in s")
     parser.add_argument("--scenarios", type=lambda text: text.split(","), default=[], help="names; default: all")
+    parser.add_argument("--repeats", type=int, default=1, help="processes a cell; the table has the median one")
     parser.add_argument("--jobs", type=int, default=2, help="cells at a time: they sleep most of the time")
     parser.add_argument("--json", type=Path, help="file for all results")
     options = parser.parse_args()
@@ -181,53 +188,94 @@ def _loud_lines(log: str) -> list[str]:
 
 
 def _print_tables(
-    scenarios: Sequence[Scenario], tools: Sequence[str], windows_s: Sequence[float], results: Sequence[Result]
+    scenarios: Sequence[Scenario], tools: Sequence[Tool], windows_s: Sequence[float], results: Sequence[Result]
 ) -> None:
-    found = {(result.scenario, result.tool, result.window_s): result for result in results}
-    print("\nRelative error of one window in a fresh process. ✓ ✗: the truth is, is not, inside the stated interval.")
+    found: dict[tuple[str, str, float], list[Result]] = {}
+    for result in results:
+        found.setdefault((result.scenario, result.tool, result.window_s), []).append(result)
+    print("\nRelative error of one window in a fresh process, of several windows the one of median size.")
+    print("✓ ✗: the truth is inside all stated intervals, or not inside so many of them; nothing where none is stated.")
     print("none: no number for this part; unknown: the tool says that it does not know; failed: see below;")
     print("model: a formula for the processor of this machine, which knows nothing of the simulated one.\n")
-    rows = [("scenario", "part", "window", *tools)]
+    rows = [("scenario", "part", "window", *(tool.name for tool in tools))]
+    behind: list[str] = []
     for scenario in scenarios:
         for part in (*scenario.zones_of, *scenario.boards_of):
             for window_s in windows_s:
-                cells = [_cell_text(found[scenario.name, tool, window_s], part, scenario.denied) for tool in tools]
-                rows.append((scenario.name, part, f"{window_s:g} s", *cells))
+                cells = [found[scenario.name, tool.name, window_s] for tool in tools]
+                texts = [_cell_text(cell, part, scenario.denied) for cell in cells]
+                rows.append((scenario.name, part, f"{window_s:g} s", *texts))
+                errors = {
+                    tool: abs(ratio)
+                    for tool, cell in zip(tools, cells, strict=True)
+                    if (ratio := _median_error_ratio(cell, part)) is not None
+                }
+                text = _behind_text(errors)
+                behind += [f"  {scenario.name}, {part}, {window_s:g} s: {text}"] if text else []
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    if any(tool.pins is not None for tool in tools):
+        print(f"\nNearer to the truth than joulemark without a variant, in {len(behind)} of {len(rows) - 1} rows:")
+        print("\n".join(behind) or "  no tool")
     print("\nWhat each says about it, beyond what it says on a healthy machine (one-socket):")
     for scenario in scenarios:
         print(f"\n{scenario.name}: {scenario.what}")
         for tool in tools:
             healthy = () if scenario.name == "one-socket" else windows_s
-            usual = {note for w in healthy for note in _notes(found.get(("one-socket", tool, w)))}
-            all_notes = dict.fromkeys(note for w in windows_s for note in _notes(found[scenario.name, tool, w]))
+            usual = {note for w in healthy for note in _notes(found.get(("one-socket", tool.name, w), ()))}
+            all_notes = dict.fromkeys(note for w in windows_s for note in _notes(found[scenario.name, tool.name, w]))
             notes = [note for note in all_notes if note not in usual]
             shown = [_shortened(note) for note in notes[:NOTES_N]] or ["nothing"]
             if len(notes) > NOTES_N:
                 shown.append(f"and {len(notes) - NOTES_N} more")
-            print(f"  {tool}: {'; '.join(shown)}")
+            print(f"  {tool.name}: {'; '.join(shown)}")
 
 
-def _cell_text(result: Result, part: str, modelled: bool) -> str:
-    if result.failure is not None:
-        return result.failure.partition(":")[0] if result.failure.startswith("not ") else "failed"
-    if part not in result.energy_j:
+def _median_error_ratio(cell: Sequence[Result], part: str) -> float | None:
+    """The error of median size; ``None`` unless the tool gave a number each time."""
+    ratios = [None if result.failure else result.error_ratio(part) for result in cell]
+    known = sorted((ratio for ratio in ratios if ratio is not None), key=abs)
+    return known[len(known) // 2] if len(known) == len(cell) else None
+
+
+def _behind_text(errors: Mapping[Tool, float]) -> str | None:
+    """Which other tools were nearer than joulemark, and how near its variants were; ``None`` if none was."""
+    own = next((error for tool, error in errors.items() if tool.pins is None and not tool.variant), None)
+    peers = {tool.name: error for tool, error in errors.items() if tool.pins is not None}
+    nearer = {name: error for name, error in peers.items() if own is None or error < own}
+    if not nearer:
+        return None
+    variants = {tool.name: error for tool, error in errors.items() if tool.variant}
+    texts = [f"{name} {error:.2%}" for name, error in sorted(nearer.items(), key=lambda item: item[1])]
+    beside = "".join(f", {name} {error:.2%}" for name, error in variants.items())
+    return f"{', '.join(texts)}; joulemark {'gives no number' if own is None else f'{own:.2%}'}{beside}"
+
+
+def _cell_text(cell: Sequence[Result], part: str, modelled: bool) -> str:
+    failures = [result.failure for result in cell if result.failure is not None]
+    if failures:
+        return failures[0].partition(":")[0] if failures[0].startswith("not ") else "failed"
+    if any(part not in result.energy_j for result in cell):
         return "none"
-    ratio = result.error_ratio(part)
+    ratio = _median_error_ratio(cell, part)
     if ratio is None:
         return "unknown"
     percent = f"{ratio:+.2%}" if abs(ratio) < 1 else f"{ratio:+.0%}"
     if modelled:
         return f"{percent} (model)"
-    return percent + {True: " ✓", False: " ✗", None: ""}[result.covers(part)]
+    covered = [covers for result in cell if (covers := result.covers(part)) is not None]
+    missed_n = covered.count(False)
+    mark = "" if not covered else " ✓" if not missed_n else " ✗" if len(cell) == 1 else f" ✗{missed_n}"
+    return percent + mark
 
 
-def _notes(result: Result | None) -> tuple[str, ...]:
-    if result is None:
-        return ()
-    return (f"failed: {result.failure}", *result.notes) if result.failure else result.notes
+def _notes(results: Sequence[Result]) -> tuple[str, ...]:
+    return tuple(
+        note
+        for result in results
+        for note in ((f"failed: {result.failure}", *result.notes) if result.failure else result.notes)
+    )
 
 
 def _shortened(note: str) -> str:

@@ -21,13 +21,14 @@ _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jou
 class Tool:
     """A tool; ``pins`` is its file in ``peers/``, ``None`` for joulemark, which runs where this program does.
 
-    ``aligned`` is joulemark too, with ``align``.
+    A ``variant`` is joulemark used in another way: with ``align``, or told of each query.
     """
 
     name: str
     driver: str
     imports: str  # what a user imports to measure
     pins: str | None = None
+    variant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Installed:
 
 TOOLS = (
     Tool("joulemark", "joulemark_driver.py", "from joulemark.meter import open_meter, measure"),
-    Tool("aligned", "joulemark_aligned_driver.py", "from joulemark.meter import open_meter, measure"),
+    Tool("aligned", "joulemark_aligned_driver.py", "from joulemark.meter import open_meter, measure", variant=True),
+    Tool("queries", "joulemark_queries_driver.py", "import joulemark", variant=True),
     Tool("codecarbon", "codecarbon_driver.py", "from codecarbon import OfflineEmissionsTracker", "codecarbon.txt"),
     Tool("zeus", "zeus_driver.py", "from zeus.monitor import ZeusMonitor", "zeus.txt"),
     Tool("pyJoules", "pyjoules_driver.py", "from pyJoules.energy_meter import EnergyMeter", "pyjoules.txt"),

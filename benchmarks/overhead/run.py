@@ -54,7 +54,7 @@ class Cost:
 
 def main() -> None:
     options = _options()
-    own = (NOTHING, *(tool for tool in TOOLS if tool.name != "aligned"))  # it is joulemark where no counter is slow
+    own = (NOTHING, *(tool for tool in TOOLS if not tool.variant))
     tools = [installed(tool) for tool in own if options.peers or tool.pins is None]
     with tempfile.TemporaryDirectory() as folder, rapl_tree(Path(folder, "sys"), TWO_SOCKETS, "files") as tree:
         costs = [_cost(one, tree.sysfs, Path(folder), options) for one in tools]

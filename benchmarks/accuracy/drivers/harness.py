@@ -3,8 +3,8 @@
 A driver is run with the interpreter of its tool's own environment, so nothing but the standard library is imported
 here. Modes (``python DRIVER MODE RESULT ARGUMENTS…``):
 
-``window DURATION_S EVENT_NS LEAD_S``  one window that sleeps; EVENT_NS (of ``CLOCK_MONOTONIC``; 0: none) is to fall
-    into its middle, LEAD_S being what the tool needs before its window really begins
+``window DURATION_S EVENT_NS LEAD_S``  one window of queries that sleep; EVENT_NS (of ``CLOCK_MONOTONIC``; 0: none) is
+    to fall into its middle, LEAD_S being what the tool needs before its window really begins
 ``cost WINDOWS_N``    the cost of empty windows
 ``background DURATION_S``  what the tool takes while it waits: CPU time and memory
 ``workload PAIRS_N``  a fixed work outside and inside of the tool, in turns
@@ -20,10 +20,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+QUERY_S = 0.1  # of the work that sleeps
 WORK_BLOCKS_N = 2000  # of half a millisecond or so
 
 
@@ -36,8 +37,10 @@ class Said:
     notes: Sequence[str] = ()
 
 
+# The work takes what a tool may want to put around each of its queries; without an argument, nothing.
+Work = Callable[..., object]
 Report = Callable[[], Said]  # after the window, so that translating a tool's answer is no part of its cost
-Measure = Callable[[Callable[[], object]], Report]
+Measure = Callable[[Work], Report]
 Open = Callable[[], AbstractContextManager[Measure]]
 
 
@@ -67,9 +70,12 @@ def main(open_tool: Open, open_for_many: Open | None = None) -> None:
 def _window(open_tool: Open, duration_s: str, event_ns: str, lead_s: str) -> dict[str, object]:
     edges_ns: list[int] = []
 
-    def work() -> None:
+    def work(query: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:
         edges_ns.append(time.monotonic_ns())
-        time.sleep(float(duration_s))
+        ends_s = time.monotonic() + float(duration_s)
+        while (left_s := ends_s - time.monotonic()) > 0:
+            with query():
+                time.sleep(min(QUERY_S, left_s))
         edges_ns.append(time.monotonic_ns())
 
     with open_tool() as measure:
@@ -125,7 +131,7 @@ def _workload(open_tool: Open, pairs_n: str) -> dict[str, object]:
                 timed[where] = fixed_work_s()
                 continue
             with open_tool() as measure:
-                measure(lambda timed=timed: timed.update(inside=fixed_work_s()))  # type: ignore[misc]
+                measure(lambda timed=timed: timed.update(inside=fixed_work_s()))
         pairs_s.append((timed["outside"], timed["inside"]))
     return {"pairs_s": pairs_s}
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from accuracy.drivers.harness import Measure, Report, Said, main
+from accuracy.drivers.harness import Measure, Report, Said, Work, main
 
 if TYPE_CHECKING:
     from joulemark.records import Absence, Measurement
@@ -24,13 +24,26 @@ def open_aligned() -> AbstractContextManager[Measure]:
 
 
 @contextmanager
+def open_queries() -> Iterator[Measure]:
+    """The public API, told where each query begins and ends, which lets it read counters in between."""
+    import joulemark
+
+    def measured(work: Work) -> Report:
+        with joulemark.measure() as session:
+            work(session.query)
+        return lambda: _said(session.measurement, ())
+
+    yield measured
+
+
+@contextmanager
 def _open(align: bool) -> Iterator[Measure]:
     from joulemark.meter import measure, open_meter
     from joulemark.sensors import setup_from_environment
 
     with open_meter(setup_from_environment()) as meter:
 
-        def measured(work: Callable[[], object]) -> Report:
+        def measured(work: Work) -> Report:
             return partial(_said, measure(work, meter, align), meter.absences)
 
         yield measured
