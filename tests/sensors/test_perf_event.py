@@ -6,15 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
-from powercap import let_everybody_in
+from moving import moving
+from powercap import let_everybody_in, zone
 
 from joulemark.meter import Meter
 from joulemark.records import Component, Provenance
-from joulemark.sensors import Setup
+from joulemark.sensors import Setup, open_sensors
 from joulemark.sensors.perf_event import perf_event
+from joulemark.sensors.rapl import same_counter
 
 SOFTWARE_UNIT = 1  # PERF_TYPE_SOFTWARE; its event 0 is the clock of a processor
 CLOCK, MISSING = "event=0x00", "event=0xff"
@@ -105,6 +108,29 @@ def test_processors_of_one_package_are_its_dies(root: Path) -> None:
             ("core-0-die-0", "package-0-die-0"),
             ("core-0-die-1", "package-0-die-1"),
         ]
+
+
+@needs_perf
+@needs_two_cpus
+def test_dies_that_powercap_shows_to_be_one_counter_do_not_come_back(root: Path) -> None:
+    power_unit(root, "0,1", pkg=CLOCK, cores=CLOCK)
+    counters = {}
+    for cpu in (0, 1):
+        topology(root, cpu, package=0, die=cpu)
+        counters[zone(root, f"intel-rapl:{cpu}", f"package-0-die-{cpu}", 10**9 + 7 * cpu) / "energy_uj"] = 35_000
+        zone(root, f"intel-rapl:{cpu}:0", "core", 10**8)
+    with moving(counters), open_sensors(Setup(sysfs=root, requests=("perf-event", "rapl"))) as found:
+        assert [channel.name for channel in found.channels] == ["core-0-die-0", "package-0-die-0"]
+
+
+def test_counters_at_one_distance_are_one() -> None:
+    moments = count(step=100)
+    assert same_counter(lambda: next(moments) // 400, lambda: 7 + next(moments) // 400)
+
+
+def test_counters_that_move_apart_are_two() -> None:
+    moments = count(step=100)
+    assert not same_counter(lambda: next(moments) // 400, lambda: next(moments) // 150)
 
 
 @needs_perf

@@ -70,10 +70,14 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a sensor offers, and what it looked for in vain."""
+    """What a sensor offers, and what it looked for in vain.
+
+    ``repeated`` are names of counters that show what one of ``channels`` shows: no other sensor need bring them.
+    """
 
     channels: tuple[Channel, ...] = ()
     absences: tuple[Absence, ...] = ()
+    repeated: frozenset[str] = frozenset()
 
 
 Sensor = Callable[[Setup], AbstractContextManager[Found]]
@@ -163,6 +167,7 @@ def open_sensors(setup: Setup) -> Iterator[Found]:
     chosen = names or [name for name in points if name not in ON_REQUEST and (setup.explain or _has_sign(name, setup))]
     channels: list[Channel] = []
     absences: list[Absence] = []
+    known: set[str] = set()
     with ExitStack() as stack:
         for name in sorted(chosen, key=_turn):
             if name in FALLBACKS and not names and FALLBACKS[name] in _measured(channels):
@@ -174,9 +179,9 @@ def open_sensors(setup: Setup) -> Iterator[Found]:
             except Exception as error:  # one broken driver or plug-in must not take the others along
                 absences.append(Absence(name, f"{type(error).__name__}: {error}"))
                 continue
-            known = {channel.name for channel in channels}
             channels.extend(channel for channel in found.channels if channel.name not in known)
             absences.extend(found.absences)
+            known |= {channel.name for channel in found.channels} | found.repeated
         yield Found(_strongest(channels), tuple(absences))
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from joulemark.records import Absence, Channel, Component, Provenance, Quantity, ReadFailure
 from joulemark.sensors import Found, Setup
-from joulemark.sensors.rapl import RESOLUTION_J, UPDATE_PERIOD_S
+from joulemark.sensors.rapl import RESOLUTION_J, UPDATE_PERIOD_S, mirror_absences, mirrors
 
 _SYSTEM_CALLS = {"x86_64": 298, "aarch64": 241}  # perf_event_open in the kernel's tables of system calls
 _ATTRIBUTES_BYTE = 64  # PERF_ATTR_SIZE_VER0: type, size, config; all else zero
@@ -62,7 +62,7 @@ def perf_event(setup: Setup) -> Iterator[Found]:
         yield Found(absences=(Absence("perf-event", f"not known how to ask for it on {platform.machine()}"),))
         return
     places = _places(setup.sysfs, cpus)
-    channels: list[Channel] = []
+    opened: list[tuple[str, Channel]] = []  # with the package or die that it covers
     absences: list[Absence] = []
     with ExitStack() as stack:
         for name, event in _EVENTS.items():
@@ -81,10 +81,13 @@ def perf_event(setup: Setup) -> Iterator[Found]:
                     absences.append(Absence(label, f"perf event {name} of CPU {cpu}: {error.strerror}"))
                     continue
                 stack.callback(os.close, descriptor)
-                channels.append(_channel(event, name, label, place, count_j, descriptor))
+                opened.append((f"package-{place}", _channel(event, name, label, place, count_j, descriptor)))
                 if event.component is Component.SYSTEM:
                     break  # the whole platform: every package shows the same
-        yield Found(tuple(channels), tuple(absences))
+        repeated = mirrors((package, channel.read) for package, channel in opened if channel.name == package)
+        channels = [channel for package, channel in opened if package not in repeated or channel.name == "psys"]
+        again = frozenset(channel.name for _, channel in opened) - frozenset(channel.name for channel in channels)
+        yield Found(tuple(channels), (*absences, *mirror_absences(repeated)), again)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ _SNAPSHOTS_N = 4
 _COMPARISON_MAX_S = 0.05
 
 _ZONE = re.compile(r"(?P<control>.*rapl.*?):(?P<path>\d+(?::\d+)*)$")
-_DIE = re.compile(r"package-(\d+)-die-\d+$")
+_DIE = re.compile(r"package-(?P<package>\d+)-die-(?P<die>\d+)")
 
 
 _Key = tuple[str, tuple[int, ...]]
@@ -80,16 +80,11 @@ def rapl(setup: Setup) -> Iterator[Found]:
                 continue
             stack.callback(os.close, descriptor)
             opened.append((zone, descriptor))
-        mirrors = _mirrors(opened)
-        for key, original in mirrors.items():
-            why = f"shows the same counter as {labels[original]}, which is counted once"
-            absences.append(Absence(labels[key], why))
-        channels = [
-            _channel(zone, labels, descriptor)
-            for zone, descriptor in opened
-            if zone.key not in mirrors and zone.parent_key not in mirrors
-        ]
-        yield Found(tuple(channels), tuple(absences))
+        repeated = mirrors((labels[zone.key], _reader(descriptor)) for zone, descriptor in opened if not zone.path[1:])
+        again = {zone.key for zone, _ in opened if labels.get(zone.parent_key) in repeated}
+        channels = [_channel(zone, labels, descriptor) for zone, descriptor in opened if zone.key not in again]
+        absences += mirror_absences(repeated)
+        yield Found(tuple(channels), tuple(absences), frozenset(labels[key] for key in again))
 
 
 def _zones(root: Path) -> list[_Zone]:
@@ -131,32 +126,38 @@ def _labels(zones: list[_Zone]) -> dict[_Key, str]:
     return labels
 
 
-def _mirrors(opened: list[tuple[_Zone, int]]) -> dict[_Key, _Key]:
-    """Dies that repeat the counter of another die of their package, each with the die that is kept."""
-    first: dict[_Key, tuple[_Zone, int]] = {}
-    mirrors: dict[_Key, _Key] = {}
-    for zone, descriptor in opened:
-        match = _DIE.match(zone.name)
-        if match is None:
-            continue
-        package = (zone.control, (int(match[1]),))
-        original, original_descriptor = first.setdefault(package, (zone, descriptor))
-        if original is not zone and _same_counter(original_descriptor, descriptor):
-            mirrors[zone.key] = original.key
-    return mirrors
+def mirrors(packages: Iterable[tuple[str, Callable[[], float]]]) -> dict[str, str]:
+    """Dies whose counter repeats that of a lower die of their package, by name, each with the die that is kept."""
+    dies = [
+        (int(match["package"]), int(match["die"]), name, read) for name, read in packages if (match := _DIE.match(name))
+    ]
+    first: dict[int, tuple[str, Callable[[], float]]] = {}
+    repeated: dict[str, str] = {}
+    for package, _, name, read in sorted(dies, key=lambda die: die[:2]):
+        original, original_read = first.setdefault(package, (name, read))
+        if original != name and same_counter(original_read, read):
+            repeated[name] = original
+    return repeated
 
 
-def _same_counter(first: int, second: int) -> bool:
+def mirror_absences(repeated: Mapping[str, str]) -> list[Absence]:
+    """What is said of counters that are left out because they show another one."""
+    return [
+        Absence(name, f"shows the same counter as {original}, which is counted once")
+        for name, original in repeated.items()
+    ]
+
+
+def same_counter(first: Callable[[], float], second: Callable[[], float]) -> bool:
     """Whether two counters keep exactly the same distance while the first one moves.
 
     Dies that draw similar power do not: their counts differ by far more than one unit in every update.
     """
-    reads = _reader(first), _reader(second)
-    distances: dict[int, int] = {}
+    distances: dict[float, float] = {}
     deadline_s = time.monotonic() + _COMPARISON_MAX_S
     while len(distances) < _SNAPSHOTS_N and time.monotonic() < deadline_s:
         try:
-            before, other, after = reads[0](), reads[1](), reads[0]()
+            before, other, after = first(), second(), first()
         except ReadFailure:
             continue
         if before == after:  # no update fell between the two: they were read at the same count
