@@ -1,6 +1,7 @@
 """AMD boards through a package of the right name on the path, and through the files of the driver."""
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from joulemark.meter import Meter
-from joulemark.records import Provenance, Quantity, ReadFailure
+from joulemark.records import Measurement, Provenance, Quantity, ReadFailure
 from joulemark.sensors import Found, Setup
 from joulemark.sensors.amdsmi import amdsmi, boards_in_use
 
@@ -140,6 +141,99 @@ def test_what_cuda_calls_visible_counts_unless_hip_says_otherwise(
         assert [channel.in_use for channel in found.channels] == [True, False]
 
 
+UNTOLD = "all-boards-counted"
+PROCESS_LIST = """
+def amdsmi_get_gpu_process_list(handle):
+    return _field(handle, "processes")
+"""
+
+
+def offer(folder: Path, code: str) -> None:
+    """Add a function to the package."""
+    with (folder / "amdsmi.py").open("a") as file:
+        file.write(code)
+
+
+def process(pid: int, memory_byte: int | str = 2**20) -> dict[str, Any]:
+    memory = {"gtt_mem": 0, "cpu_mem": 0, "vram_mem": memory_byte}
+    return {"name": "N/A", "pid": pid, "mem": 0, "memory_usage": memory}
+
+
+def window(setup: Setup) -> Measurement:
+    with amdsmi(setup) as found:
+        return Meter(found.channels).begin().end()
+
+
+def counted(measurement: Measurement) -> list[tuple[bool, bool]]:
+    """Of each board whether it counts, and whether only because nobody said that it does not."""
+    return [(channel.in_use, UNTOLD in channel.reasons) for channel in measurement.channels]
+
+
+def test_the_card_with_our_process_is_the_one_in_use(smi: Path, tmp_path: Path) -> None:
+    offer(smi, PROCESS_LIST)
+    ours, other = process(os.getpid()), process(1, "N/A")
+    write(smi, board(1, processes=[other]), board(2, processes=[ours, other]), board(3, processes=None))
+    assert counted(window(machine(tmp_path))) == [(False, False), (True, False), (True, True)]
+
+
+def test_a_process_without_memory_on_a_board_does_not_use_it(smi: Path, tmp_path: Path) -> None:
+    offer(smi, PROCESS_LIST)
+    write(smi, board(1, processes=[process(os.getpid(), 0)]), board(2, processes=[process(os.getpid())]))
+    assert counted(window(machine(tmp_path))) == [(False, False), (True, False)]
+
+
+def test_a_process_on_the_second_die_uses_the_card(smi: Path, tmp_path: Path) -> None:
+    offer(smi, PROCESS_LIST)
+    nobody, ours = board(5, processes=[]), board(0, processes=[process(os.getpid())])
+    write(smi, nobody, ours, nobody, board(0, processes=[]))
+    assert counted(window(machine(tmp_path))) == [(True, False), (False, False)]
+
+
+@pytest.mark.parametrize(
+    "listed",
+    ["not offered", None, [], [process(1)], [1234], [{"pid": "N/A", "memory_usage": {"vram_mem": 1}}]],
+)
+def test_where_no_process_tells_all_cards_count_and_say_so(smi: Path, tmp_path: Path, listed: Any) -> None:
+    if listed != "not offered":
+        offer(smi, PROCESS_LIST)
+    write(smi, board(1, processes=listed), board(None, processes=listed, power={"socket_power": 90}))
+    assert counted(window(machine(tmp_path))) == [(True, True)] * 2
+
+
+def test_one_card_or_cards_that_somebody_chose_need_no_telling(
+    smi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(smi, board(5), board(0))  # two dies of one card
+    assert counted(window(machine(tmp_path))) == [(True, False)]
+    write(smi, board(5, "GPU-a"), board(6, "GPU-b"))
+    assert counted(window(machine(tmp_path, ""))) == [(False, False)] * 2
+    monkeypatch.setenv("ROCR_VISIBLE_DEVICES", "GPU-b")
+    assert counted(window(machine(tmp_path))) == [(False, False), (True, False)]
+
+
+COUNTING = """
+import time
+
+def amdsmi_get_energy_count(handle):
+    count = int(time.monotonic() * _field(handle, "counted_w") / 15.259e-6)
+    return {"energy_accumulator": count, "counter_resolution": 15.259, "timestamp": 1}
+"""
+
+
+def test_an_idle_window_finds_a_counter_that_is_not_what_the_gauge_says(smi: Path, tmp_path: Path) -> None:
+    offer(smi, COUNTING)
+    write(
+        smi,
+        board(1, counted_w=100.0, power={"socket_power": 100}),
+        board(1, counted_w=150.0, power={"socket_power": 100}),
+        board(1, counted_w=150.0),
+        board(1, counted_w=4.9, power={"socket_power": 4}),  # a gauge of whole watts
+    )
+    with amdsmi(machine(tmp_path)) as found:
+        measurement = Meter(found.channels).idle(1.0)
+    assert [channel.name for channel in measurement.channels if "counter-disagrees" in channel.reasons] == ["amd-gpu1"]
+
+
 def gauge(root: Path, card: int, driver: str = "amdgpu", **files: str) -> Path:
     folder = root / "class" / "drm" / f"card{card}" / "device" / "hwmon" / f"hwmon{card + 3}"
     folder.mkdir(parents=True)
@@ -166,6 +260,7 @@ def test_without_a_package_that_works_the_driver_is_sampled(smi: Path, tmp_path:
             ("amd-gpu1", "AMD GPU card10", 35.0),
         ]
         assert {channel.provenance for channel in found.channels} == {Provenance.SAMPLED}
+        assert {channel.reasons for channel in found.channels} == {(UNTOLD,)}
         assert "sampled instead of counted" in said(found)["amdsmi"]
         file.write_text("\n")
         with pytest.raises(ReadFailure, match="read-failed"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from joulemark.reasons import REASONS
+from joulemark.records import ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 from joulemark.sensors import Setup
 from joulemark.sensors.conditions import Conditions, board_disturbances, conditions, disturbances
 from joulemark.sensors.nvml import BoardProcess, BoardState
@@ -19,8 +20,17 @@ def later(**changes: object) -> Conditions:
     return replace(CALM, at_s=10.0, busy_s=1.0, own_s=1.0, **changes)  # type: ignore[arg-type]
 
 
+def measured(harness_cpu_s: float = 0.0, **boards: bool) -> Measurement:
+    """A window over boards that are in use or not."""
+    channels = tuple(
+        ChannelEnergy(name, Component.GPU, Provenance.COUNTER, 1.0, 1.0, 1.0, ErrorBudget(), in_use=in_use)
+        for name, in_use in boards.items()
+    )
+    return Measurement("2026-11-21T00:00:00.000+00:00", 10.0, channels, harness_cpu_s)
+
+
 def test_a_calm_window_has_no_reason() -> None:
-    assert disturbances(CALM, later()) == ()
+    assert disturbances(CALM, later(), measured()) == ()
 
 
 @pytest.mark.parametrize(
@@ -34,22 +44,22 @@ def test_a_calm_window_has_no_reason() -> None:
     ],
 )
 def test_each_disturbance_has_its_reason(changes: dict[str, object], reason: str) -> None:
-    assert disturbances(CALM, replace(later(), **changes)) == (reason,)  # type: ignore[arg-type]
+    assert disturbances(CALM, replace(later(), **changes), measured()) == (reason,)  # type: ignore[arg-type]
     assert reason in REASONS
 
 
 def test_nearly_a_disturbance_is_none() -> None:
-    assert disturbances(CALM, replace(later(), busy_s=4.9)) == ()  # 3.9 s of others in 40 s of capacity
-    assert disturbances(CALM, later(), harness_cpu_s=0.09) == ()
-    assert disturbances(CALM, later(), harness_cpu_s=0.11) == ("harness-heavy",)
+    assert disturbances(CALM, replace(later(), busy_s=4.9), measured()) == ()  # 3.9 s of others in 40 s of capacity
+    assert disturbances(CALM, later(), measured(0.09)) == ()
+    assert disturbances(CALM, later(), measured(0.11)) == ("harness-heavy",)
 
 
 def test_what_is_not_known_is_no_disturbance() -> None:
     blind = replace(CALM, busy_s=None, stolen_s=None, asleep_s=None, throttled_n=None)
-    assert disturbances(blind, later()) == ()
+    assert disturbances(blind, later(), measured()) == ()
 
 
-BOARD = BoardState(0, (), 1980, 700.0, 40, ())
+BOARD = BoardState(0, (), 700.0, 40, (), power_violation_s=5.0, thermal_violation_s=2.0)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +68,13 @@ BOARD = BoardState(0, (), 1980, 700.0, 40, ())
         ({}, []),
         ({"clock_reasons": ("idle", "clocks-setting")}, []),
         ({"clock_reasons": ("hardware-thermal",)}, ["throttled"]),
+        ({"power_violation_s": 5.2}, ["throttled"]),
+        ({"thermal_violation_s": 2.2}, ["throttled"]),
+        ({"power_violation_s": 5.05, "thermal_violation_s": 2.09}, []),  # less than 1 % of 10 s each
+        ({"power_violation_s": None, "thermal_violation_s": None}, []),
+        ({"power_violation_s": 0.0}, []),  # the driver was loaded anew
         ({"power_limit_w": 500.0}, ["power-limit-changed"]),
+        ({"power_limit_w": None}, []),
         ({"temperature_c": 49}, []),
         ({"temperature_c": 55}, ["temperature-drift"]),
         ({"temperature_c": None}, []),
@@ -71,8 +87,40 @@ BOARD = BoardState(0, (), 1980, 700.0, 40, ())
 )
 def test_boards(changes: dict[str, object], found: list[str]) -> None:
     after = replace(BOARD, **changes)  # type: ignore[arg-type]
-    assert board_disturbances((BOARD,), (after,), frozenset({os.getpid()})) == found
+    assert board_disturbances((BOARD,), (after,), 10.0, frozenset({os.getpid()})) == found
     assert set(found) <= set(REASONS)
+
+
+def test_what_is_known_of_a_board_only_later_has_not_changed() -> None:
+    assert board_disturbances((BoardState(0),), (BOARD,), 10.0, frozenset()) == []
+
+
+DISTURBED = replace(
+    BOARD,
+    processes=(BoardProcess(1, 1),),
+    power_limit_w=500.0,
+    temperature_c=80,
+    clock_reasons=("hardware-thermal",),
+    power_violation_s=9.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("in_use", "found"),
+    [
+        ({"gpu0": True, "gpu1": False}, set()),
+        ({"gpu0": False, "gpu1": False}, set()),
+        ({}, set()),
+        (
+            {"gpu0": True, "gpu1": True},
+            {"foreign-process-on-board", "throttled", "power-limit-changed", "temperature-drift"},
+        ),
+    ],
+)
+def test_only_boards_in_use_can_disturb(in_use: dict[str, bool], found: set[str]) -> None:
+    before = replace(CALM, boards=(BOARD, replace(BOARD, index=1)))
+    after = later(boards=(BOARD, replace(DISTURBED, index=1)))
+    assert set(disturbances(before, after, measured(**in_use))) == found
 
 
 def test_a_child_on_a_board_is_not_foreign() -> None:
@@ -80,8 +128,8 @@ def test_a_child_on_a_board_is_not_foreign() -> None:
     unknown = BoardProcess(2**22 + 1, 1)
     own = frozenset({os.getpid()})
     alone, beside = ((replace(BOARD, processes=(BoardProcess(child.pid, 1), *more)),) for more in ((), (unknown,)))
-    assert board_disturbances((BOARD,), alone, own) == []
-    assert board_disturbances((BOARD,), beside, own) == ["foreign-process-on-board"]
+    assert board_disturbances((BOARD,), alone, 10.0, own) == []
+    assert board_disturbances((BOARD,), beside, 10.0, own) == ["foreign-process-on-board"]
     child.communicate(b"\n")
 
 
@@ -93,7 +141,7 @@ def test_a_real_foreign_load_is_seen() -> None:
     for burner in burners:
         burner.kill()
         burner.wait()
-    assert "foreign-load" in disturbances(before, after)
+    assert "foreign-load" in disturbances(before, after, measured())
 
 
 def test_our_own_load_is_not_foreign() -> None:
@@ -106,7 +154,7 @@ def test_our_own_load_is_not_foreign() -> None:
     assert before.busy_s is not None
     assert after.busy_s is not None
     alone = replace(after, busy_s=before.busy_s + own_s)
-    assert "foreign-load" not in disturbances(before, alone)
+    assert "foreign-load" not in disturbances(before, alone, measured())
 
 
 def test_throttling_and_limits_are_read_from_files(tmp_path: Path) -> None:
@@ -120,5 +168,5 @@ def test_throttling_and_limits_are_read_from_files(tmp_path: Path) -> None:
     assert before.limits == ("powersave",)
     (cpu / "cpu0" / "thermal_throttle" / "core_throttle_count").write_text("4\n")
     (cpu / "cpufreq" / "policy0" / "scaling_governor").write_text("performance\n")
-    found = disturbances(before, conditions(Setup(sysfs=tmp_path)))
+    found = disturbances(before, conditions(Setup(sysfs=tmp_path)), measured())
     assert {"throttled", "clock-limits-changed"} <= set(found)

@@ -105,6 +105,19 @@ def test_intel_gpus_are_numbered_by_their_place_on_the_bus(tmp_path: Path) -> No
         assert Meter(found.channels).keep_alive_ns == pytest.approx(2**18 / 2000 / 4 * 1e9)
 
 
+def test_several_intel_gpus_all_count_and_say_so(tmp_path: Path) -> None:
+    intel(tmp_path, 1, "0000:03:00.0", "xe", energy1_input="1000000")
+    intel(tmp_path, 2, "0000:00:02.0", "i915", freq1_input="300")  # inside the processor: nothing to meter
+    with hwmon(Setup(sysfs=tmp_path)) as found:
+        assert [(channel.name, channel.reasons) for channel in found.channels] == [("intel-gpu1", ())]
+    intel(tmp_path, 3, "0000:8c:00.0", "xe", energy1_input="2000000")
+    with hwmon(Setup(sysfs=tmp_path)) as found:
+        assert [(channel.name, channel.in_use, channel.reasons) for channel in found.channels] == [
+            ("intel-gpu1", True, ("all-boards-counted",)),
+            ("intel-gpu2", True, ("all-boards-counted",)),
+        ]
+
+
 def rails(root: Path, number: int, *labels: str) -> None:
     files: dict[str, str] = {}
     for index, label in enumerate(labels, start=1):

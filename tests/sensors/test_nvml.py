@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -275,25 +276,28 @@ def test_the_state_of_boards_says_what_may_disturb(tmp_path: Path) -> None:
         Board(
             STEADY,
             processes=((4242, 512), (4243, 1)),
-            clock_mhz=1755,
             power_limit_w=450.0,
             temperature_c=61,
             throttle_bits=0x4 | 0x40 | 0x800,
+            held_by_power_ratio=0.5,
+            held_by_heat_ratio=None,
         ),
         Board(STEADY),
         Board(STEADY, lost_after_s=0.0),
     ]
     busy, quiet, lost = run(nvml_shim(tmp_path, boards), STATE)
+    assert busy.pop("power_violation_s") > 0
     assert busy == {
         "index": 0,
         "processes": [{"pid": 4242, "memory_byte": 512 << 20}, {"pid": 4243, "memory_byte": 1 << 20}],
-        "sm_clock_mhz": 1755,
         "power_limit_w": 450.0,
         "temperature_c": 61,
         "clock_reasons": ["power-cap", "hardware-thermal", "bit-0x800"],
+        "thermal_violation_s": None,
     }
     assert quiet["processes"] == []
     assert quiet["clock_reasons"] == []
+    assert (quiet["power_violation_s"], quiet["thermal_violation_s"]) == (0.0, 0.0)
     assert {name: value for name, value in lost.items() if value is not None} == {"index": 2}
 
 
@@ -317,7 +321,7 @@ BARE = """
         after = conditions(setup)
     print(json.dumps({
         "boards": [asdict(board) for board in after.boards],
-        "disturbed": disturbances(before, after),
+        "disturbed": disturbances(before, after, idle),
         "channels": {one.name: [one.provenance, one.energy_j, one.in_use, one.reasons] for one in idle.channels},
         "absences": {absence.source: absence.why for absence in meter.absences},
     }))
@@ -325,14 +329,16 @@ BARE = """
 
 
 def test_what_a_board_does_not_support_is_left_out_and_disturbs_nothing(tmp_path: Path) -> None:
+    bare = Board(STEADY, processes=None, clocks=False, instant=None, held_by_power_ratio=None, held_by_heat_ratio=None)
     boards = [
-        Board(STEADY, update_period_s=0.01, processes=None, clocks=False, instant=None, power=None),
-        Board(STEADY, counter=False, processes=None, clocks=False, instant=None),
-        Board(STEADY, counter=False, processes=None, clocks=False, instant=None, power=None, name="Bare"),
+        replace(bare, update_period_s=0.01, power=None),
+        replace(bare, counter=False),
+        replace(bare, counter=False, power=None, name="Bare"),
     ]
     said = run(nvml_shim(tmp_path, boards), BARE, CUDA_VISIBLE_DEVICES="0,1,2")
     for board in said["boards"]:
-        assert (board["processes"], board["sm_clock_mhz"], board["clock_reasons"]) == (None, None, None)
+        assert (board["processes"], board["clock_reasons"]) == (None, None)
+        assert (board["power_violation_s"], board["thermal_violation_s"]) == (None, None)
         assert board["temperature_c"] == 40
     assert not {"throttled", "foreign-process-on-board", "power-limit-changed"} & set(said["disturbed"])
     counted, sampled = said["channels"]["gpu0"], said["channels"]["gpu1"]
@@ -342,6 +348,43 @@ def test_what_a_board_does_not_support_is_left_out_and_disturbs_nothing(tmp_path
     assert sampled[0] == "sampled"
     assert sampled[1] == pytest.approx(60.0, rel=0.2)
     assert said["absences"] == {"gpu2": "Bare has neither an energy counter nor a power gauge"}
+
+
+DISTURBED = """
+    import json, time
+    from joulemark.meter import open_meter
+    from joulemark.sensors import Setup
+    from joulemark.sensors.conditions import conditions, disturbances
+    setup = Setup(requests=("nvml",))
+    with open_meter(setup) as meter:
+        before = conditions(setup)
+        window = meter.begin()
+        time.sleep(0.2)
+        measurement = window.end()
+        print(json.dumps(disturbances(before, conditions(setup), measurement)))
+"""
+OF_BOARDS = {"foreign-process-on-board", "throttled"}
+CALM = Board(STEADY, update_period_s=0.01)
+
+
+@pytest.mark.parametrize(
+    ("board", "found"),
+    [
+        (CALM, set()),
+        (replace(CALM, held_by_power_ratio=0.5), {"throttled"}),
+        (replace(CALM, held_by_heat_ratio=0.5), {"throttled"}),
+        (replace(CALM, held_by_power_ratio=0.002, held_by_heat_ratio=None), set()),
+        (replace(CALM, throttle_bits=0x40), {"throttled"}),
+        (replace(CALM, processes=((1, 9),)), {"foreign-process-on-board"}),
+    ],
+)
+def test_what_disturbs_a_board_is_said_of_ours_and_not_of_those_beside(
+    tmp_path: Path, board: Board, found: set[str]
+) -> None:
+    boards = nvml_shim(tmp_path, [board, CALM])
+    ours, beside = (set(run(boards, DISTURBED, CUDA_VISIBLE_DEVICES=visible)) for visible in ("0", "1"))
+    assert ours & OF_BOARDS == found
+    assert not beside & OF_BOARDS
 
 
 PART = """

@@ -15,6 +15,7 @@ enum result {
 };
 enum { FIELD_ENERGY = 83, FIELD_POWER_AVERAGE = 185, FIELD_POWER_INSTANT = 186 };
 enum { VALUE_UNSIGNED = 1, VALUE_UNSIGNED_LONG_LONG = 3 };
+enum { POLICY_POWER = 0, POLICY_THERMAL = 1 };
 
 /* A power sensor: every update_s it publishes the mean over the averaged_s before; update_s 0: the power of now. */
 struct gauge {
@@ -39,6 +40,8 @@ struct board {
     unsigned limit_mw;          /* limit_mw= */
     unsigned celsius, clock_mhz, architecture; /* architecture= NVML's number: 4 Pascal, 7 Ampere, 9 Hopper */
     unsigned long long throttle; /* throttle= the bits of the reasons */
+    double held_by_power, held_by_heat; /* held_by_power= held_by_heat= the share of the time for which a limit holds
+                                           the clocks down; negative: that is not supported */
     int lists_processes;        /* processes=no: that is not supported */
     int processes_n;            /* processes=PID:MIB,…; PID "self" is whoever asks, "@FILE" the number in a file, if it is there */
     unsigned pid[PROCESSES_MAX], used_mib[PROCESSES_MAX];
@@ -54,6 +57,7 @@ struct pci {
 struct memory { unsigned long long total, free, used; };
 struct utilization { unsigned gpu, memory; };
 struct temperature { unsigned version, sensor; int celsius; };
+struct violation { unsigned long long reference_us, violation_ns; };
 struct process { unsigned pid; unsigned long long used_byte; unsigned gpu_instance, compute_instance; };
 struct field {
     unsigned id, scope;
@@ -173,6 +177,8 @@ static enum result load(void) {
         board->clock_mhz = (unsigned)number(line, "clock_mhz", 1500);
         board->architecture = (unsigned)number(line, "architecture", 9);
         board->throttle = (unsigned long long)number(line, "throttle", 0);
+        board->held_by_power = number(line, "held_by_power", 0);
+        board->held_by_heat = number(line, "held_by_heat", 0);
         parse_processes(line, board);
     }
     fclose(config);
@@ -376,6 +382,15 @@ enum result nvmlDeviceGetCurrentClocksEventReasons(struct board *board, unsigned
 
 enum result nvmlDeviceGetCurrentClocksThrottleReasons(struct board *board, unsigned long long *reasons) {
     return nvmlDeviceGetCurrentClocksEventReasons(board, reasons);
+}
+
+enum result nvmlDeviceGetViolationStatus(struct board *board, unsigned policy, struct violation *violation) {
+    CHECKED(board);
+    double held = policy == POLICY_POWER ? board->held_by_power : policy == POLICY_THERMAL ? board->held_by_heat : -1;
+    if (held < 0) return NOT_SUPPORTED;
+    violation->reference_us = (unsigned long long)now_ns(CLOCK_REALTIME) / 1000;
+    violation->violation_ns = (unsigned long long)(held * elapsed_s() * 1e9);
+    return SUCCESS;
 }
 
 enum result nvmlDeviceGetTemperature(struct board *board, unsigned sensor, unsigned *celsius) {

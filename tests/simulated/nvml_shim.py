@@ -55,6 +55,9 @@ class Board:
     clock_mhz: int = 1500
     throttle_bits: int = 0
     clocks: bool = True  # False: neither clocks nor the reasons for them
+    # The share of the time for which a limit holds the clocks down, whatever the bits of now; None: not supported.
+    held_by_power_ratio: float | None = 0.0
+    held_by_heat_ratio: float | None = 0.0
     # (process id, "self" for whoever asks, or "@FILE" for the number in a file; MiB of the board); None: not supported
     processes: tuple[tuple[int | str, int], ...] | None = ()
 
@@ -104,6 +107,8 @@ def _config_line(board: Board) -> str:
         "clock_mhz": board.clock_mhz,
         "throttle": board.throttle_bits,
         "clocks": "yes" if board.clocks else "no",
+        "held_by_power": -1 if board.held_by_power_ratio is None else board.held_by_power_ratio,
+        "held_by_heat": -1 if board.held_by_heat_ratio is None else board.held_by_heat_ratio,
         "processes": _processes(board),
     }
     return " ".join(["board", *(f"{key}={value}" for key, value in words.items() if value is not None)])

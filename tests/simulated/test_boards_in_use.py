@@ -94,6 +94,31 @@ def test_a_board_that_does_not_tell_goes_on_counting(tmp_path: Path) -> None:
     assert [(in_use, untold) for in_use, _, untold in said.values()] == [(True, True), (True, False), (False, False)]
 
 
+DISTURBED = """
+    import json, time
+    from joulemark.meter import open_meter
+    from joulemark.sensors import Setup
+    from joulemark.sensors.conditions import conditions, disturbances
+    setup = Setup(requests=("nvml",))
+    with open_meter(setup) as meter:
+        before = conditions(setup)
+        window = meter.begin()
+        time.sleep(0.25)
+        measurement = window.end()
+        print(json.dumps(disturbances(before, conditions(setup), measurement)))
+"""
+
+
+@pytest.mark.parametrize("ours", ["self", 1])
+def test_a_board_that_turns_out_not_to_be_ours_disturbs_nothing(tmp_path: Path, ours: int | str) -> None:
+    held = Board(IDLE, processes=((1, 9),), held_by_heat_ratio=0.5)
+    shim = nvml_shim(tmp_path, [Board(BUSY, processes=((ours, 9),)), held])
+    program = [sys.executable, "-c", textwrap.dedent(DISTURBED)]
+    done = subprocess.run(program, env=environment(shim), capture_output=True, text=True, check=True)
+    found = {"foreign-process-on-board", "throttled"} & set(json.loads(done.stdout))
+    assert found == (set() if ours == "self" else {"foreign-process-on-board", "throttled"})  # all count then
+
+
 def test_who_has_said_which_are_ours_is_believed(tmp_path: Path) -> None:
     said = measured(boards(tmp_path, (), (("self", 1),)), tmp_path / "pid", CUDA_VISIBLE_DEVICES="0")
     assert [in_use for in_use, _, _ in said.values()] == [True, False]
@@ -171,7 +196,7 @@ def test_numbers_of_another_namespace_mean_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "auto"])  # torch finds no board here that it could use
 def test_a_model_on_the_processor_leaves_the_boards_beside_it_out(tmp_path: Path, device: str) -> None:
-    shim = boards(tmp_path, None, None)
+    shim = boards(tmp_path, ((1, 9),), ((1, 9),))
     done = joulemark(
         "run", "--task", "text-classification", "--model", "miniature:sentiment-encoder", "--dataset",
         "miniature:reviews", "--out", tmp_path / "r", "--queries", 20, "--repeats", 1, "--idle", 0.1, "--sensors",
@@ -188,4 +213,5 @@ def test_a_model_on_the_processor_leaves_the_boards_beside_it_out(tmp_path: Path
             "gpu0": False, "gpu1": False, "cpu": True
         }  # fmt: skip
         assert not any(UNTOLD in channel.reasons for channel in window.channels)
+    assert "foreign-process-on-board" not in run.reasons
     assert total(run.measurement, BoundaryName.DEVICE).by_provenance_j.keys() == {Provenance.MODELLED}

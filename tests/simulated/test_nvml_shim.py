@@ -23,15 +23,21 @@ REFRESH_S = 0.02
 READER = Path(__file__).with_name("read_window.py")
 
 ASK = """
-import json, pynvml as n
+import json, time, pynvml as n
 n.nvmlInit()
 handle = n.nvmlDeviceGetHandleByUUID("GPU-two")
 other = n.nvmlDeviceGetHandleByIndex(0)
 fields = n.nvmlDeviceGetFieldValues(handle, [83, 185, 186, 999])
-try:
-    n.nvmlDeviceGetTotalEnergyConsumption(n.nvmlDeviceGetHandleByIndex(2))
-except n.NVMLError as error:
-    refused = str(error)
+third = n.nvmlDeviceGetHandleByIndex(2)
+refused = []
+for ask in (
+    lambda: n.nvmlDeviceGetTotalEnergyConsumption(third),
+    lambda: n.nvmlDeviceGetViolationStatus(third, n.NVML_PERF_POLICY_POWER),
+):
+    try:
+        ask()
+    except n.NVMLError as error:
+        refused.append(str(error))
 print(json.dumps({
     "driver": n.nvmlSystemGetDriverVersion(),
     "count": n.nvmlDeviceGetCount(),
@@ -45,6 +51,11 @@ print(json.dumps({
     "processes": [[p.pid, p.usedGpuMemory] for p in n.nvmlDeviceGetComputeRunningProcesses(handle)],
     "no_processes": n.nvmlDeviceGetComputeRunningProcesses(other),
     "throttle": n.nvmlDeviceGetCurrentClocksEventReasons(handle),
+    "held_ns": [
+        n.nvmlDeviceGetViolationStatus(handle, policy).violationTime
+        for policy in (n.NVML_PERF_POLICY_POWER, n.NVML_PERF_POLICY_THERMAL)
+    ],
+    "at_ns": time.monotonic_ns(),
     "clock_mhz": n.nvmlDeviceGetClockInfo(handle, n.NVML_CLOCK_SM),
     "celsius": n.nvmlDeviceGetTemperature(handle, n.NVML_TEMPERATURE_GPU),
     "limit_mw": n.nvmlDeviceGetPowerManagementLimit(handle),
@@ -88,9 +99,13 @@ def test_every_function_answers(tmp_path: Path) -> None:
         temperature_c=55,
         clock_mhz=1410,
         throttle_bits=4,
+        held_by_power_ratio=0.5,
+        held_by_heat_ratio=0.25,
         processes=((4242, 512), ("self", 1)),
     )
-    said = run(nvml_shim(tmp_path, [Board(steady(80.0)), two, Board(steady(1.0), counter=False)]), ["-c", ASK])
+    three = Board(steady(1.0), counter=False, held_by_power_ratio=None)
+    shim = nvml_shim(tmp_path, [Board(steady(80.0)), two, three])
+    said = run(shim, ["-c", ASK])
     assert (said["driver"], said["count"], said["name"]) == ("570.00.simulated", 3, "Simulated A100")
     assert said["bus"] > said["other_bus"]
     assert said["energy_mj"] > 1_000_000
@@ -105,7 +120,9 @@ def test_every_function_answers(tmp_path: Path) -> None:
     assert said["processes"][1][0] not in (4242, 0)
     assert said["no_processes"] == []
     assert (said["throttle"], said["clock_mhz"], said["celsius"], said["limit_mw"]) == (4, 1410, 55, 400_000)
-    assert said["refused"] == "Not Supported"
+    since_ns = said["at_ns"] - shim.origin_ns
+    assert said["held_ns"] == [pytest.approx(0.5 * since_ns, rel=0.1), pytest.approx(0.25 * since_ns, rel=0.1)]
+    assert said["refused"] == ["Not Supported"] * 2
 
 
 def test_counters_and_gauges_follow_the_truth(tmp_path: Path) -> None:

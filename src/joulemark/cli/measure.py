@@ -75,7 +75,7 @@ def _once(meter: Meter, command: Sequence[str], idle_s: float, setup: Setup, jso
     window = meter.begin()
     code = _run(command, window, meter, json_out)
     measurement = window.end()
-    disturbed = disturbances(before, conditions(setup), measurement.harness_cpu_s)
+    disturbed = disturbances(before, conditions(setup), measurement)
     idle += [meter.idle(idle_s)] if idle_s else []
     return Repeat(measurement, tuple(idle), code, disturbed + (() if idle else ("idle-not-measured",)))
 

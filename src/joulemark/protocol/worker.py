@@ -176,7 +176,7 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
             progress[0] = PHASES.index("query")
             before = conditions(setup)
             queried = _query(meter, ask, protocol.queries_n, batch_n, progress, read_within)
-            disturbed = disturbances(before, conditions(setup), queried.measurement.harness_cpu_s)
+            disturbed = disturbances(before, conditions(setup), queried.measurement)
             answers, durations_s = queried.answers, queried.durations_s
             progress[0] = PHASES.index("idle")
             idle_after = _idle(meter, protocol.idle_s, read_after)

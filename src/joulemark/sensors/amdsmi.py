@@ -7,9 +7,11 @@ Virtual machines have no accumulator. Without the package, ``power1_average`` or
 hardware monitor is sampled.
 
 ``ROCR_VISIBLE_DEVICES`` and then ``HIP_VISIBLE_DEVICES`` (or, in its place, ``CUDA_VISIBLE_DEVICES``) say which boards
-are ours; their numbers are taken for the order of AMD SMI.
+are ours; their numbers are taken for the order of AMD SMI. Where none is set, the processes on each of several cards
+tell; without the package all cards count.
 Sources: https://rocm.docs.amd.com/projects/amdsmi/en/latest/reference/amdsmi-py-api.html,
 https://github.com/ROCm/rocm_smi_lib/issues/160 (secondary dies),
+https://github.com/ROCm/rocm-systems/pull/8396, https://github.com/ROCm/legacy-rocm-build/issues/2292 (processes),
 https://rocm.docs.amd.com/en/latest/conceptual/gpu-isolation.html (visible devices),
 https://docs.kernel.org/gpu/amdgpu/thermal.html (gauge).
 """
@@ -20,7 +22,8 @@ import importlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,8 @@ from joulemark.records import Absence, Channel, Component, Provenance, Quantity,
 from joulemark.sensors import Found, Setup
 
 UPDATE_PERIOD_S = 0.1  # not documented for all boards: the slow end of what GPUs do
+# The gauge counts whole watts: below this, one of them is more than the tenth by which a counter may differ from it.
+COMPARED_POWER_MIN_W = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,15 @@ class _Board:
     uuid: str
     handle: Any
     reading: Any  # (count, µJ per count) of the accumulator, or None
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """The boards that are ours, by index; ``untold``: several cards, and nobody said which are ours: all count."""
+
+    indices: frozenset[int]
+    reasons: tuple[str, ...]
+    untold: bool
 
 
 @contextmanager
@@ -83,12 +97,14 @@ def boards_in_use(uuids: Sequence[str], rocr: str | None, hip: str | None) -> fr
     return frozenset(visible)
 
 
-def _ours(uuids: Sequence[str], setup: Setup) -> tuple[frozenset[int], tuple[str, ...]]:
+def _ours(uuids: Sequence[str], cards_n: int, setup: Setup) -> _Selection:
     rocr = os.environ.get("ROCR_VISIBLE_DEVICES")
     hip = os.environ.get("HIP_VISIBLE_DEVICES", setup.visible_devices)
     by_number = any(part.strip().isdigit() for text in (rocr, hip) if text for part in text.split(","))
-    reasons = ("device-order-assumed",) if by_number and len(uuids) > 1 else ()
-    return boards_in_use(uuids, rocr, hip), reasons
+    untold = rocr is None and hip is None and cards_n > 1
+    reasons: tuple[str, ...] = ("device-order-assumed",) if by_number and len(uuids) > 1 else ()
+    reasons += ("all-boards-counted",) if untold else ()
+    return _Selection(boards_in_use(uuids, rocr, hip), reasons, untold)
 
 
 def _found(smi: Any, setup: Setup) -> Found:
@@ -102,22 +118,23 @@ def _found(smi: Any, setup: Setup) -> Found:
         except smi.AmdSmiException as error:
             absences.append(Absence(f"amd-gpu{index}", f"AMD SMI: {error}"))
     uuids = [next((board.uuid for board in boards if board.index == index), "") for index in range(len(handles))]
-    ours, reasons = _ours(uuids, setup)
-    channels: list[Channel] = []
     second = _second_dies(boards)
+    ours = _ours(uuids, len(boards) - len(second), setup)
+    channels: list[Channel] = []
     for board in boards:
         if board.index in second:
             why = f"second die of the card of amd-gpu{second[board.index]}, whose counter covers both"
             absences.append(Absence(f"amd-gpu{board.index}", why))
             continue
-        dies = {board.index, *(index for index, first in second.items() if first == board.index)}
-        said = (*reasons, "two-dies") if len(dies) > 1 else reasons
-        channel = _channel(smi, board, bool(dies & ours), said)
+        dies = [die for die in boards if second.get(die.index, die.index) == board.index]
+        reasons = (*ours.reasons, "two-dies") if len(dies) > 1 else ours.reasons
+        channel = _channel(smi, board, any(die.index in ours.indices for die in dies), reasons)
         if channel is None:
             why = f"{board.name} has neither an energy counter that counts nor a power gauge"
             absences.append(Absence(f"amd-gpu{board.index}", why))
         else:
-            channels.append(channel)
+            users = partial(_users, smi, [die.handle for die in dies]) if ours.untold else None
+            channels.append(replace(channel, users=users))
     return Found(tuple(channels), tuple(absences))
 
 
@@ -135,6 +152,7 @@ def _second_dies(boards: Sequence[_Board]) -> dict[int, int]:
 def _channel(smi: Any, board: _Board, in_use: bool, reasons: tuple[str, ...]) -> Channel | None:
     if board.reading is not None and board.reading[0] > 0:
         count_j = board.reading[1] * 1e-6
+        gauge = _reader(smi, lambda: _compared_power_w(smi, board.handle))
         return Channel(
             name=f"amd-gpu{board.index}",
             component=Component.GPU,
@@ -147,13 +165,10 @@ def _channel(smi: Any, board: _Board, in_use: bool, reasons: tuple[str, ...]) ->
             update_period_s=UPDATE_PERIOD_S,
             in_use=in_use,
             reasons=reasons,
+            gauge=gauge if _answers(gauge) else None,
         )
     gauge = _reader(smi, lambda: _power_w(smi, board.handle))
-    try:
-        gauge()
-    except ReadFailure:
-        return None
-    return _gauge(board.index, board.name, gauge, in_use, reasons)
+    return _gauge(board.index, board.name, gauge, in_use, reasons) if _answers(gauge) else None
 
 
 def _gauge(index: int, device: str, read: Callable[[], float], in_use: bool, reasons: tuple[str, ...]) -> Channel:
@@ -196,6 +211,26 @@ def _power_w(smi: Any, handle: Any) -> float:
     raise ValueError("no field holds a power")
 
 
+def _compared_power_w(smi: Any, handle: Any) -> float:
+    power_w = _power_w(smi, handle)
+    if power_w < COMPARED_POWER_MIN_W:
+        raise ValueError("too coarse to compare a counter with")
+    return power_w
+
+
+def _users(smi: Any, handles: Sequence[Any]) -> frozenset[int] | None:
+    """The processes that hold memory of a card, on any of its dies; ``None`` if it does not tell.
+
+    Until 2026 AMD SMI listed a process of ROCm on every board that it could use; on those that it does not, it holds
+    no memory. Releases before 6 list handles in place of processes, which tell nothing.
+    """
+    try:
+        processes = [process for handle in handles for process in smi.amdsmi_get_gpu_process_list(handle)]
+        return frozenset(int(process["pid"]) for process in processes if process["memory_usage"]["vram_mem"] != 0)
+    except (smi.AmdSmiException, AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
 def _uuid(smi: Any, handle: Any) -> str:
     try:
         return str(smi.amdsmi_get_gpu_device_uuid(handle))
@@ -213,6 +248,14 @@ def _reader(smi: Any, query: Callable[[], float]) -> Callable[[], float]:
     return read
 
 
+def _answers(read: Callable[[], float]) -> bool:
+    try:
+        read()
+    except ReadFailure:
+        return False
+    return True
+
+
 @contextmanager
 def _gauges(setup: Setup) -> Iterator[Found]:
     """Power gauges of the amdgpu driver, in order of cards; files stay open until the context ends."""
@@ -222,7 +265,7 @@ def _gauges(setup: Setup) -> Iterator[Found]:
         file = next((folder / name for name in names if (folder / name).exists()), None)
         if file is not None and _is_amd(folder):
             monitors.append(file)
-    ours, reasons = _ours([""] * len(monitors), setup)
+    ours = _ours([""] * len(monitors), len(monitors), setup)
     channels: list[Channel] = []
     absences: list[Absence] = []
     with ExitStack() as stack:
@@ -234,7 +277,7 @@ def _gauges(setup: Setup) -> Iterator[Found]:
                 continue
             stack.callback(os.close, descriptor)
             read = _file_reader(descriptor)
-            channels.append(_gauge(index, f"AMD GPU {file.parents[3].name}", read, index in ours, reasons))
+            channels.append(_gauge(index, f"AMD GPU {file.parents[3].name}", read, index in ours.indices, ours.reasons))
         yield Found(tuple(channels), tuple(absences))
 
 

@@ -12,8 +12,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from joulemark.records import Measurement
 from joulemark.sensors import Setup
-from joulemark.sensors.nvml import LIBRARY, BoardState, boards_state
+from joulemark.sensors.nvml import LIBRARY, BoardState, boards_state, channel_name
 from joulemark.sensors.own_processes import is_ours
 
 FOREIGN_LOAD_RATIO = 0.10  # of all processors
@@ -21,6 +22,7 @@ STOLEN_RATIO = 0.01
 HARNESS_RATIO = 0.01  # of the window
 TEMPERATURE_STEP_C = 10
 SUSPENDED_S = 0.1
+THROTTLED_RATIO = 0.01  # of the time, for which a limit held the clocks of a board down
 LIMITING = frozenset({"power-cap", "hardware-slowdown", "software-thermal", "hardware-thermal", "power-brake"})
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -59,11 +61,12 @@ def conditions(setup: Setup) -> Conditions:
 
 
 def disturbances(
-    before: Conditions, after: Conditions, harness_cpu_s: float = 0.0, own_pids: Collection[int] = ()
+    before: Conditions, after: Conditions, measurement: Measurement, own_pids: Collection[int] = ()
 ) -> tuple[str, ...]:
-    """Reason codes for whatever disturbed the time between two snapshots.
+    """Reason codes for whatever disturbed ``measurement``, which lies between the two snapshots.
 
-    ``own_pids`` are processes that may use the boards: ours, and those that we measure.
+    Only boards that it counts as in use are looked at: what happens on others is not in its energy. ``own_pids`` are
+    processes that may use the boards: ours, and those that we measure.
     """
     found: list[str] = []
     duration_s = after.at_s - before.at_s
@@ -80,16 +83,18 @@ def disturbances(
         found.append("throttled")
     if before.limits != after.limits:
         found.append("clock-limits-changed")
-    if harness_cpu_s > HARNESS_RATIO * duration_s:
+    if measurement.harness_cpu_s > HARNESS_RATIO * duration_s:
         found.append("harness-heavy")
-    found += board_disturbances(before.boards, after.boards, frozenset(own_pids) | {os.getpid()})
+    in_use = {channel.name for channel in measurement.channels if channel.in_use}
+    ours = tuple(board for board in after.boards if channel_name(board.index) in in_use)
+    found += board_disturbances(before.boards, ours, duration_s, frozenset(own_pids) | {os.getpid()})
     return tuple(dict.fromkeys(found))
 
 
 def board_disturbances(
-    before: tuple[BoardState, ...], after: tuple[BoardState, ...], own_pids: frozenset[int]
+    before: tuple[BoardState, ...], after: tuple[BoardState, ...], duration_s: float, own_pids: frozenset[int]
 ) -> list[str]:
-    """Reason codes from the states of the boards."""
+    """Reason codes from the states of the boards in ``after``, against what they were ``duration_s`` earlier."""
     found: list[str] = []
     earlier = {board.index: board for board in before}
     for board in after:
@@ -100,7 +105,12 @@ def board_disturbances(
         past = earlier.get(board.index)
         if past is None:
             continue
-        if past.power_limit_w != board.power_limit_w:
+        # A board that idles again has no reason any more to hold its clocks down: the time that it did so is left.
+        by_power_s = _more(past.power_violation_s, board.power_violation_s)
+        by_heat_s = _more(past.thermal_violation_s, board.thermal_violation_s)
+        if max(by_power_s, by_heat_s) > THROTTLED_RATIO * duration_s:
+            found.append("throttled")
+        if _more(past.power_limit_w, board.power_limit_w) != 0:
             found.append("power-limit-changed")
         if abs(_more(past.temperature_c, board.temperature_c)) > TEMPERATURE_STEP_C:
             found.append("temperature-drift")

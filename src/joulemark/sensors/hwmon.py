@@ -6,7 +6,8 @@
 - AMD processors under the ``amd_energy`` driver: 64-bit counters of sockets and cores. The cores are inside their
   socket and may be hundreds: only sockets are read, under the names that RAPL gives them.
 - Intel GPUs (``i915``, ``xe``): a counter of the card, or of the package inside it. The driver follows a 32-bit
-  register (262 kJ) and loses a turn of it when nobody reads for so long, so long windows read it in between.
+  register (262 kJ) and loses a turn of it when nobody reads for so long, so long windows read it in between. Nothing
+  here tells which of several cards are ours: all count, and say so.
 - Jetson boards: INA3221 monitors give the voltage and the current of each rail. ``VDD_IN`` contains the others, and
   the memory, which has no rail of its own on most boards.
 
@@ -141,6 +142,7 @@ def _counter(
     file: Path,
     turn_n: int | None = None,
     power_max_w: float = POWER_MAX_W,
+    reasons: tuple[str, ...] = (),
 ) -> _Monitor:
     channel = partial(
         Channel,
@@ -154,6 +156,7 @@ def _counter(
         update_period_s=period_s,
         turn_n=turn_n,
         power_max_w=power_max_w,
+        reasons=reasons,
     )
     return _Monitor(name, channel, (file,), 1)
 
@@ -197,11 +200,15 @@ def _intel_gpus(folders: Iterable[Path]) -> Iterator[_Monitor]:
     cards = {
         (folder / "device").resolve().name: folder for folder in folders if _text(folder / "name") in ("i915", "xe")
     }
-    for index, (address, folder) in enumerate(sorted(cards.items())):
-        # energy1 is the card and energy2 the package inside it; a platform may have either.
-        file = next((file for file in (folder / "energy1_input", folder / "energy2_input") if file.exists()), None)
+    # energy1 is the card and energy2 the package inside it; a platform may have either.
+    files = {
+        address: next((file for file in (folder / "energy1_input", folder / "energy2_input") if file.exists()), None)
+        for address, folder in cards.items()
+    }
+    metered_n = sum(file is not None for file in files.values())
+    for index, (address, file) in enumerate(sorted(files.items())):
         if file is not None:
-            device = f"Intel GPU {address} ({_text(folder / 'name')})"
+            device = f"Intel GPU {address} ({_text(file.with_name('name'))})"
             yield _counter(
                 f"intel-gpu{index}",
                 Component.GPU,
@@ -210,7 +217,8 @@ def _intel_gpus(folders: Iterable[Path]) -> Iterator[_Monitor]:
                 INTEL_UPDATE_PERIOD_S,
                 file,
                 INTEL_TURN_N,
-                _intel_power_max_w(folder),
+                _intel_power_max_w(file.parent),
+                ("all-boards-counted",) if metered_n > 1 else (),
             )
 
 

@@ -7,7 +7,7 @@ The power gauge has an instant field on recent drivers; the older function is a 
 
 ``CUDA_VISIBLE_DEVICES`` says which boards are ours; the others are handed out too, as metered but not used. A
 channel's number is the index in NVML, which follows the PCI bus, whether or not boards before it answer.
-Sources: https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html (counter, gauge, MIG),
+Sources: https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html (counter, gauge, MIG, violations),
 https://docs.nvidia.com/cuda/cuda-c-programming-guide/#cuda-environment-variables (what is visible, in which order).
 """
 
@@ -90,10 +90,11 @@ class BoardState:
 
     index: int
     processes: tuple[BoardProcess, ...] | None = None
-    sm_clock_mhz: int | None = None
     power_limit_w: float | None = None
     temperature_c: int | None = None
-    clock_reasons: tuple[str, ...] | None = None  # why clocks are not higher, in the words of CLOCK_REASONS
+    clock_reasons: tuple[str, ...] | None = None  # why clocks are not higher now, in the words of CLOCK_REASONS
+    power_violation_s: float | None = None  # how long a power limit has held clocks down so far: a count, to subtract
+    thermal_violation_s: float | None = None  # and how long heat has
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,11 @@ class _Open:
     boards: Mapping[int, Board]
     handles: Mapping[int, Any]
     absences: tuple[Absence, ...]
+
+
+def channel_name(index: int) -> str:
+    """The name of the channel of the board with this index in NVML."""
+    return f"gpu{index}"
 
 
 @contextmanager
@@ -211,7 +217,9 @@ def _found(pynvml: Any, setup: Setup) -> Found:
             absences.append(_lost(index, "it was lost while its sensors were tried"))
             continue
         if channel is None:
-            absences.append(Absence(f"gpu{index}", f"{board.name} has neither an energy counter nor a power gauge"))
+            absences.append(
+                Absence(channel_name(index), f"{board.name} has neither an energy counter nor a power gauge")
+            )
         else:
             channels.append(channel)
     return Found(tuple(channels), tuple(absences))
@@ -245,7 +253,7 @@ def _board(pynvml: Any, index: int, handle: Any) -> Board:
 
 
 def _lost(index: int, why: str) -> Absence:
-    return Absence(f"gpu{index}", why, "reset the board (nvidia-smi --gpu-reset) or leave it out")
+    return Absence(channel_name(index), why, "reset the board (nvidia-smi --gpu-reset) or leave it out")
 
 
 def _mig_uuids(pynvml: Any, handle: Any) -> tuple[str, ...]:
@@ -269,7 +277,7 @@ def _channel(pynvml: Any, handle: Any, board: Board, ours: Selection) -> Channel
     counter = _reader(pynvml, lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle))
     instant = _reader(pynvml, lambda: _instant_power_w(pynvml, handle))
     channel = Channel(
-        name=f"gpu{board.index}",
+        name=channel_name(board.index),
         component=Component.GPU,
         provenance=Provenance.COUNTER,
         quantity=Quantity.ENERGY,
@@ -365,11 +373,18 @@ def _state(pynvml: Any, index: int) -> BoardState:
         processes=None
         if processes is None
         else tuple(BoardProcess(process.pid, process.usedGpuMemory) for process in processes),
-        sm_clock_mhz=_asked(pynvml, lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)),
         power_limit_w=None if limit_mw is None else limit_mw / 1000,
         temperature_c=_asked(pynvml, lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
         clock_reasons=None if bits is None else _words(bits),
+        power_violation_s=_violation_s(pynvml, handle, pynvml.NVML_PERF_POLICY_POWER),
+        thermal_violation_s=_violation_s(pynvml, handle, pynvml.NVML_PERF_POLICY_THERMAL),
     )
+
+
+def _violation_s(pynvml: Any, handle: Any, policy: int) -> float | None:
+    """How long a policy has held the clocks down so far; NVML counts it in ns."""
+    status = _asked(pynvml, lambda: pynvml.nvmlDeviceGetViolationStatus(handle, policy))
+    return None if status is None else status.violationTime / 1e9
 
 
 def _words(bits: int) -> tuple[str, ...]:
