@@ -28,7 +28,10 @@ REASONS: dict[str, Reason] = {
     ),
     "window-too-short": Reason("fewer than ten updates of the sensor fit in the window", "make the window longer"),
     "no-samples": Reason("the gauge gave no sample in the window", "make the window longer"),
-    "sampling-gap": Reason("samples are missing for longer than five periods", "keep the machine less busy"),
+    "sampling-gap": Reason(
+        "samples are missing for longer than five periods: the interval holds all that may have been drawn meanwhile",
+        "keep the machine less busy",
+    ),
     "modelled": Reason("no sensor: a formula on load or size", "give access to a counter; see joulemark sensors"),
     "processor-not-in-table": Reason(
         "the processor's own power is not in the catalogue: an average per virtual CPU is used",
@@ -67,8 +70,8 @@ REASONS: dict[str, Reason] = {
         "update the driver; compare with a meter at the wall",
     ),
     "all-boards-counted": Reason(
-        "several boards, and neither CUDA_VISIBLE_DEVICES nor a process of ours says which are ours: all count",
-        "set CUDA_VISIBLE_DEVICES",
+        "several boards, and neither the environment nor a process of ours says which are ours: all count",
+        "set CUDA_VISIBLE_DEVICES (NVIDIA) or ROCR_VISIBLE_DEVICES (AMD)",
     ),
     "device-order-assumed": Reason(
         "which boards are ours was told by number, and numbers were assumed to follow the PCI bus",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from joulemark.meter import open_meter
-from joulemark.meter.energy import gauge_energy
+from joulemark.meter.energy import Samples, gauge_energy
 from joulemark.meter.sampler import open_sampler
 from joulemark.records import Channel, Component, Provenance, Quantity
 from joulemark.sensors import Setup
@@ -29,7 +29,7 @@ def test_a_ramp_is_integrated_exactly_between_samples(
     start_w: float, slope: float, offset_ns: int, steps_n: int
 ) -> None:
     began_ns, ended_ns = offset_ns, offset_ns + steps_n * 10_000_000
-    energy = gauge_energy(GAUGE, began_ns, ended_ns, samples(lambda t: 1000 + start_w + slope * t, 100))
+    energy = gauge_energy(GAUGE, began_ns, ended_ns, Samples(samples(lambda t: 1000 + start_w + slope * t, 100)))
     from_s, to_s = began_ns / 1e9, ended_ns / 1e9
     truth_j = (to_s - from_s) * (1000 + start_w + slope * (from_s + to_s) / 2)
     assert energy.energy_j == pytest.approx(truth_j, rel=1e-9)
@@ -41,14 +41,14 @@ def test_jittered_samples_of_steady_power_give_the_same(steps_s: list[float], po
     for step_s in steps_s:
         at_s += step_s
         taken.append((round(at_s * 1e9), power_w))
-    energy = gauge_energy(GAUGE, taken[0][0], taken[-1][0], taken)
+    energy = gauge_energy(GAUGE, taken[0][0], taken[-1][0], Samples(taken))
     assert energy.energy_j == pytest.approx(power_w * taken[-1][0] / 1e9)
 
 
 def test_a_gap_is_marked_and_widens_the_interval() -> None:
     whole = samples(lambda t: 100.0 if t < 2 else 300.0, 100)
     gapped = [sample for sample in whole if not 1.5e9 < sample[0] < 2.6e9]
-    full, holed = (gauge_energy(GAUGE, 0, 4_000_000_000, rows) for rows in (whole, gapped))
+    full, holed = (gauge_energy(GAUGE, 0, 4_000_000_000, Samples(rows)) for rows in (whole, gapped))
     assert "sampling-gap" not in full.reasons
     assert "sampling-gap" in holed.reasons
     assert (holed.uncertainty_j or 0) > (full.uncertainty_j or 0)
@@ -57,9 +57,32 @@ def test_a_gap_is_marked_and_widens_the_interval() -> None:
     assert holed.low_j <= 100 * 2 + 300 * 2 <= holed.high_j
 
 
+@given(st.floats(0, 500), st.floats(0.6, 4.4), st.sampled_from(["begin", "middle", "end"]))
+def test_what_a_silent_gauge_may_have_missed_is_in_the_interval(silent_w: float, silent_s: float, where: str) -> None:
+    gauge, span_s = replace(GAUGE, power_max_w=500.0), 10.0
+    from_s = {"begin": 0.0, "middle": 3.0, "end": span_s - silent_s}[where]
+    rows = [row for row in samples(lambda _: 100.0, 201) if not from_s <= row[0] / 1e9 <= from_s + silent_s]
+    energy = gauge_energy(gauge, 0, round(span_s * 1e9), Samples(rows, "device-lost"))
+    truth_j = 100.0 * (span_s - silent_s) + silent_w * silent_s
+    assert energy.reasons == ("sampling-gap", "device-lost")
+    assert energy.low_j is not None
+    assert energy.high_j is not None
+    assert energy.low_j <= truth_j <= energy.high_j + 1e-6
+    assert energy.energy_j == pytest.approx(100.0 * span_s)
+
+
+def test_a_gauge_that_was_silent_for_most_of_the_window_has_bounds_only() -> None:
+    energy = gauge_energy(replace(GAUGE, power_max_w=500.0), 0, 10**10, Samples(samples(lambda _: 300.0, 80)))
+    assert energy.energy_j is None
+    assert energy.reasons == ("sampling-gap",)
+    assert energy.low_j == pytest.approx(300 * 3.95, rel=0.05)
+    assert energy.high_j == pytest.approx(300 * 3.95 + 500 * 6.05, rel=0.05)
+
+
 def test_no_sample_in_the_window_is_unknown() -> None:
-    assert gauge_energy(GAUGE, 10, 20, [(0, 5.0), (100, 5.0)]).energy_j is None
-    assert "no-samples" in gauge_energy(GAUGE, 10, 20, []).reasons
+    assert gauge_energy(GAUGE, 10, 20, Samples([(0, 5.0), (100, 5.0)])).energy_j is None
+    assert "no-samples" in gauge_energy(GAUGE, 10, 20, Samples([])).reasons
+    assert "device-lost" in gauge_energy(GAUGE, 10, 20, Samples([], "device-lost")).reasons
     assert "sampler-failed" in gauge_energy(GAUGE, 10, 20, None).reasons
 
 
@@ -94,7 +117,7 @@ def test_a_trace_that_ends_leaves_the_energy_unknown(tmp_path: Path) -> None:
         time.sleep(0.3)
         (energy,) = window.end().channels
     assert energy.energy_j is None
-    assert "no-samples" in energy.reasons
+    assert energy.reasons == ("replayed", "trace-ended")
 
 
 def test_the_sampler_tells_the_sample_before_and_the_one_after(tmp_path: Path) -> None:
@@ -103,11 +126,11 @@ def test_the_sampler_tells_the_sample_before_and_the_one_after(tmp_path: Path) -
         began_ns = time.monotonic_ns()
         time.sleep(1.0)
         ended_ns = time.monotonic_ns()
-        all_rows = sampler.collect(began_ns, ended_ns)[0]["gpu0"]
+        all_rows = sampler.collect(began_ns, ended_ns)[0]["gpu0"].rows
         assert all_rows == sorted(all_rows)
         for (at_ns, _), (following_ns, _) in pairwise(all_rows[1:-1]):
             between_ns = (at_ns + following_ns) // 2
-            rows = sampler.collect(between_ns, between_ns)[0]["gpu0"]
+            rows = sampler.collect(between_ns, between_ns)[0]["gpu0"].rows
             assert [row_ns for row_ns, _ in rows] == [at_ns, following_ns]
     assert len(all_rows) > 3
     assert all_rows[0][0] < began_ns
@@ -132,5 +155,5 @@ def test_the_sampler_ends_with_its_parent(tmp_path: Path) -> None:
 
 
 def test_modelled_gauges_keep_their_factor() -> None:
-    energy = gauge_energy(replace(GAUGE, model_factor=2.0), 0, 10**9, samples(lambda _: 50.0, 30))
+    energy = gauge_energy(replace(GAUGE, model_factor=2.0), 0, 10**9, Samples(samples(lambda _: 50.0, 30)))
     assert energy.high_j == pytest.approx((50 + 0.1 * 50) * 2, rel=0.01)

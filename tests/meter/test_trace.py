@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from joulemark.meter import Meter
+from joulemark.meter.energy import Samples
 from joulemark.meter.trace import STEPS_MAX_N, Readings
 from joulemark.records import Channel, Component, Measurement, Provenance, Quantity, ReadFailure, TraceStep
 from joulemark.sensors.fake import VirtualClock, energy_until_j, known_energy_channel
@@ -245,7 +246,7 @@ def gauged(
     clock = VirtualClock()
     at_ns = [round(at_s * 1e9) for at_s in itertools.accumulate(steps_s)]
     samples = list(zip(at_ns, power_w, strict=True))
-    meter = Meter([GAUGE], sample=lambda *_: ({"gpu0": samples}, 0.0), clock=clock)
+    meter = Meter([GAUGE], sample=lambda *_: ({"gpu0": Samples(samples)}, 0.0), clock=clock)
     clock.sleep(span[0] / 1e9)
     readings = Readings()
     window = meter.begin(readings=readings)
@@ -296,7 +297,9 @@ def test_a_gauge_without_samples_is_one_step_that_is_not_known() -> None:
 def test_steps_of_a_gauge_have_the_tolerance_of_the_vendor_and_the_error_of_gaps() -> None:
     clock = VirtualClock()
     samples = [(round(index * 0.05e9), 100.0 if index < 20 else 300.0) for index in range(41) if not 15 < index < 25]
-    meter = Meter([replace(GAUGE, accuracy_ratio=0.05)], sample=lambda *_: ({"gpu0": samples}, 0.0), clock=clock)
+    meter = Meter(
+        [replace(GAUGE, accuracy_ratio=0.05)], sample=lambda *_: ({"gpu0": Samples(samples)}, 0.0), clock=clock
+    )
     readings = Readings()
     window = meter.begin(readings=readings)
     clock.sleep(2.0)

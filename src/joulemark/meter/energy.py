@@ -13,6 +13,7 @@ not shrink with the length of the window, since readings cannot tell such a load
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -22,6 +23,17 @@ from joulemark.records import Channel, ChannelEnergy, ErrorBudget
 UPDATES_MIN_N = 10  # a window with fewer updates of its sensor is marked
 UPDATES_FEW_N = 5  # a window with fewer may have drawn noticeably more power than was counted
 GAP_PERIODS_N = 5  # samples further apart than this many update periods are a gap
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """What a gauge said around a window: instants (ns of the monotonic clock) and power (W).
+
+    ``failure`` is the reason code of its last reading that failed, if one did.
+    """
+
+    rows: Sequence[tuple[int, float]]
+    failure: str | None = None
 
 
 @dataclass(slots=True)
@@ -160,31 +172,33 @@ def _edge_power_w(channel: Channel, energy_j: float, duration_s: float) -> float
     return min(channel.power_max_w, energy_j / counted_s) if counted_s > 0 else channel.power_max_w
 
 
-def gauge_energy(
-    channel: Channel, began_ns: int, ended_ns: int, samples: Sequence[tuple[int, float]] | None
-) -> ChannelEnergy:
-    """The trapezoid over ``samples`` (ns, W), interpolated to the edges of the window.
+def gauge_energy(channel: Channel, began_ns: int, ended_ns: int, samples: Samples | None) -> ChannelEnergy:
+    """The trapezoid over ``samples``, interpolated to the edges of the window.
 
-    Outside the samples the nearest one holds. The error of a gap is half its length times the step of power across it.
+    Outside the samples the nearest one holds. The error of a step is half its length times the step of power across it.
+    A step of more than :data:`GAP_PERIODS_N` update periods is a gap, in which the device may have drawn anything from
+    nothing to its most. Where gaps are more than half of the window, there are only these bounds, and no energy.
     """
     if samples is None:
         return _unknown(channel, "sampler-failed")
-    points = gauge_points(began_ns, ended_ns, samples)
+    points = gauge_points(began_ns, ended_ns, samples.rows)
     if not points:
-        return _unknown(channel, "no-samples")
-    update_period_s = channel.update_period_s or 0.0
-    energy_j, gap_j, gap_max_s = _integral(points)
+        return _unknown(channel, samples.failure or "no-samples")
+    update_period_s, found = channel.update_period_s or 0.0, _integral(channel, points)
     duration_s = (ended_ns - began_ns) / 1e9
     budget = ErrorBudget(
-        update_j=update_period_s * (energy_j / duration_s if duration_s > 0 else 0.0),
-        gap_j=gap_j,
-        accuracy_j=channel.accuracy_ratio * energy_j,
+        update_j=update_period_s * (found.energy_j / duration_s if duration_s > 0 else 0.0),
+        gap_j=found.step_j,
+        accuracy_j=channel.accuracy_ratio * found.energy_j,
+        unseen_below_j=found.gaps_j,
+        unseen_above_j=found.gaps_max_j - found.gaps_j,
         model_factor=channel.model_factor,
     )
     reasons: tuple[str, ...] = ("window-too-short",) if duration_s < UPDATES_MIN_N * update_period_s else ()
-    if update_period_s and gap_max_s > GAP_PERIODS_N * update_period_s:
-        reasons += ("sampling-gap",)
-    return known_energy(channel, energy_j, duration_s, budget, reasons)
+    if found.gaps_s:
+        reasons += ("sampling-gap", *([samples.failure] if samples.failure else []))
+    known = known_energy(channel, found.energy_j, duration_s, budget, reasons)
+    return replace(known, energy_j=None) if found.gaps_s > duration_s / 2 else known
 
 
 def gauge_part_energy(channel: Channel, points: Sequence[tuple[int, float]]) -> ChannelEnergy:
@@ -192,9 +206,15 @@ def gauge_part_energy(channel: Channel, points: Sequence[tuple[int, float]]) -> 
 
     That a gauge's value is up to an update period old shifts the part in time; its interval is that of the value.
     """
-    energy_j, gap_j, _ = _integral(points)
-    budget = ErrorBudget(gap_j=gap_j, accuracy_j=channel.accuracy_ratio * energy_j, model_factor=channel.model_factor)
-    return known_energy(channel, energy_j, (points[-1][0] - points[0][0]) / 1e9, budget, ())
+    found = _integral(channel, points)
+    budget = ErrorBudget(
+        gap_j=found.step_j,
+        accuracy_j=channel.accuracy_ratio * found.energy_j,
+        unseen_below_j=found.gaps_j,
+        unseen_above_j=found.gaps_max_j - found.gaps_j,
+        model_factor=channel.model_factor,
+    )
+    return known_energy(channel, found.energy_j, (points[-1][0] - points[0][0]) / 1e9, budget, ())
 
 
 def gauge_points(began_ns: int, ended_ns: int, samples: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
@@ -211,15 +231,30 @@ def gauge_points(began_ns: int, ended_ns: int, samples: Sequence[tuple[int, floa
     ]
 
 
-def _integral(points: Sequence[tuple[int, float]]) -> tuple[float, float, float]:
-    """The trapezoid in J, the error of its gaps in J, and the longest gap in s."""
-    energy_j, gap_square, gap_max_s = 0.0, 0.0, 0.0
+@dataclass(frozen=True, slots=True)
+class _Integral:
+    """The trapezoid with the error of its steps; of it the part in gaps, and the most that may have been there."""
+
+    energy_j: float
+    step_j: float
+    gaps_s: float
+    gaps_j: float
+    gaps_max_j: float
+
+
+def _integral(channel: Channel, points: Sequence[tuple[int, float]]) -> _Integral:
+    energy_j = step_square = gaps_s = gaps_j = gaps_max_j = 0.0
+    gap_min_s = GAP_PERIODS_N * (channel.update_period_s or math.inf)
     for (from_ns, from_w), (to_ns, to_w) in pairwise(points):
         step_s = (to_ns - from_ns) / 1e9
-        energy_j += step_s * (from_w + to_w) / 2
-        gap_square += (step_s * abs(to_w - from_w) / 2) ** 2
-        gap_max_s = max(gap_max_s, step_s)
-    return energy_j, gap_square**0.5, gap_max_s
+        step_j = step_s * (from_w + to_w) / 2
+        energy_j += step_j
+        if step_s > gap_min_s:
+            gaps_s, gaps_j = gaps_s + step_s, gaps_j + step_j
+            gaps_max_j += max(step_j, channel.power_max_w * step_s)
+        else:
+            step_square += (step_s * abs(to_w - from_w) / 2) ** 2
+    return _Integral(energy_j, step_square**0.5, gaps_s, gaps_j, gaps_max_j)
 
 
 def _power_at(at_ns: int, left: Sequence[tuple[int, float]], right: Sequence[tuple[int, float]]) -> float:

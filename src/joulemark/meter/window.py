@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from joulemark.meter.device_work import wait_for_devices
-from joulemark.meter.energy import Edge, Moved, counter_energy, gauge_energy
+from joulemark.meter.energy import Edge, Moved, Samples, counter_energy, gauge_energy
 from joulemark.records import Absence, Channel, ChannelEnergy, Component, Measurement, Quantity, ReadFailure
 from joulemark.sensors.own_processes import in_use_by_us
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from joulemark.meter.trace import Readings
 
 Clock = Callable[[], int]
-# (begin, end) in ns of the monotonic clock -> samples by channel name (ns, W), and the sampler's own CPU seconds
-Sample = Callable[[int, int], tuple[dict[str, list[tuple[int, float]]], float]]
+# (begin, end) in ns of the monotonic clock -> samples by channel name, and the sampler's own CPU seconds
+Sample = Callable[[int, int], tuple[dict[str, Samples], float]]
 
 DISAGREES = "counter-disagrees"
 IDLE_READINGS_N = 10  # of a gauge in an idle window
@@ -71,7 +71,9 @@ class Meter:
     def without(self, component: Component) -> Meter:
         """The same channels, those of ``component`` as metered but not ours."""
         channels = [
-            replace(channel, in_use=False, users=None) if channel.component is component else channel
+            replace(channel, in_use=False, users=None, reasons=_told(channel.reasons))
+            if channel.component is component
+            else channel
             for channel in self.channels
         ]
         return Meter(channels, self.absences, sample=self._sample, clock=self._clock)
@@ -254,8 +256,8 @@ class Window:
         for channel in self._meter.gauges:
             taken = samples.get(channel.name)
             energies[channel.name] = gauge_energy(channel, self.began_ns, ended_ns, taken)
-            if self._readings is not None and taken:
-                self._readings.keep_samples(channel, taken)
+            if self._readings is not None and taken is not None:
+                self._readings.keep_samples(channel, taken.rows)
         return sampler_cpu_s
 
     def _tell_apart(self, energies: dict[str, ChannelEnergy]) -> None:
@@ -265,8 +267,7 @@ class Window:
             return
         for name in told | self._used:
             energy = energies[name]
-            reasons = tuple(code for code in energy.reasons if code != UNTOLD)
-            energies[name] = replace(energy, in_use=name in self._used, reasons=reasons)
+            energies[name] = replace(energy, in_use=name in self._used, reasons=_told(energy.reasons))
 
     def _advance(self, edges: list[Edge]) -> None:
         """Add what each counter moved since it was last read."""
@@ -276,6 +277,20 @@ class Window:
                 if self._readings is not None:
                     self._readings.keep_counter(channel, before, now)
         self._last = edges
+
+
+def not_ours(measurement: Measurement, component: Component) -> Measurement:
+    """The measurement with the channels of ``component`` as metered but not ours."""
+    channels = tuple(
+        replace(channel, in_use=False, reasons=_told(channel.reasons)) if channel.component is component else channel
+        for channel in measurement.channels
+    )
+    return replace(measurement, channels=channels)
+
+
+def _told(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """The reasons of a board of which it is known whether it is ours."""
+    return tuple(code for code in reasons if code != UNTOLD)
 
 
 def _disagrees(energy: ChannelEnergy, gauged_w: Sequence[float], duration_s: float) -> bool:

@@ -36,6 +36,7 @@ from joulemark.records import Absence, Channel, Component, Provenance, Quantity,
 from joulemark.sensors import Found, SensorError, Setup
 
 ASK_PERIOD_S = 1.0
+POWER_MAX_W = 20_000.0  # more than one machine draws
 ANSWER_MAX_S = 5.0
 ANSWER_MAX_BYTE = 1 << 18  # Redfish describes a whole chassis in some tens of kB
 
@@ -151,6 +152,8 @@ class Asker:
                 answer: float | ReadFailure = self._ask()
             except ReadFailure as failure:
                 answer = failure
+            except Exception:  # whoever waits for the answer is told, whatever it was
+                answer = ReadFailure("read-failed")
             with self._changed:
                 self._answer, self._answered_s = answer, time.monotonic()
                 self._changed.notify_all()
@@ -170,6 +173,7 @@ def _channel(device: str, asker: Asker, period_s: float) -> Channel:
         read=asker.read,
         device=device,
         update_period_s=period_s,
+        power_max_w=POWER_MAX_W,
     )
 
 
