@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from joulemark.protocol.order import Job
-from joulemark.protocol.worker import PHASES, UNUSABLE, Assignment, Outcome, empty_run, start_child, work
+from joulemark.protocol.worker import PHASES, SPOILT, UNUSABLE, Assignment, Outcome, empty_run, start_child, work
 from joulemark.records import Cell, Failure, MendableError, Study
 from joulemark.sensors import Setup
 from joulemark.workloads import preloads, prepare
@@ -45,7 +46,7 @@ def execute(
     ``unfit`` says of cells, by their id, why they cannot be measured. Such a cell fails once, without a process, as
     does one whose model or data turn out to be unusable: its other repetitions would fail in the same way.
     """
-    context = _context(study.cells)
+    context: ForkServerContext | SpawnContext = _context(study.cells)
     given_up: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="joulemark-") as folder:
         for job in jobs:
@@ -58,7 +59,9 @@ def execute(
             if why is not None:
                 outcome = Outcome(replace(empty_run(assignment), failure=Failure(PREPARE, UNUSABLE, why)))
             else:
-                outcome = _one(context, assignment, Path(folder, "log"), watch)
+                while (measured := _one(context, assignment, Path(folder, "log"), watch)) is None:
+                    context = multiprocessing.get_context("spawn")  # slower to start; such a process can use a board
+                outcome = measured
             if outcome.run.failure is not None and outcome.run.failure.kind == UNUSABLE:
                 given_up.add(job.cell.cell_id)
             yield outcome
@@ -121,7 +124,10 @@ def _context(cells: Sequence[Cell]) -> ForkServerContext:
     return context
 
 
-def _one(context: ForkServerContext, assignment: Assignment, log: Path, watch: Watch | None) -> Outcome:
+def _one(
+    context: ForkServerContext | SpawnContext, assignment: Assignment, log: Path, watch: Watch | None
+) -> Outcome | None:
+    """The outcome of one process; ``None`` where one that is forked could use no board."""
     ours, theirs = context.Pipe(duplex=False)
     progress = context.RawArray("q", 2)
     log.write_bytes(b"")
@@ -138,10 +144,12 @@ def _one(context: ForkServerContext, assignment: Assignment, log: Path, watch: W
         raise
     if isinstance(outcome, Outcome):
         return outcome
+    if outcome == SPOILT:
+        return None
     return Outcome(replace(blank, failure=Failure(PHASES[progress[0]], *_death(process, log))))
 
 
-def _received(connection: Connection, process: ForkServerProcess, otherwise: str | None) -> Any:
+def _received(connection: Connection, process: BaseProcess, otherwise: str | None) -> Any:
     """What the child sent, or ``otherwise`` if it ended without a word."""
     try:
         return connection.recv()
@@ -152,7 +160,7 @@ def _received(connection: Connection, process: ForkServerProcess, otherwise: str
         process.join()
 
 
-def _death(process: ForkServerProcess, log: Path) -> tuple[str, str]:
+def _death(process: BaseProcess, log: Path) -> tuple[str, str]:
     code = process.exitcode or 0
     if code < 0:
         name = signal.Signals(-code).name

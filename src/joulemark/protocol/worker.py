@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,7 +34,9 @@ from joulemark.meter.lap_fit import Lap
 from joulemark.meter.per_query import lap_s, per_query
 from joulemark.meter.phases import phases
 from joulemark.meter.trace import Readings
+from joulemark.meter.window import not_ours
 from joulemark.protocol.order import Job
+from joulemark.protocol.own_board import see_own_board
 from joulemark.records import (
     Component,
     Failure,
@@ -48,7 +51,7 @@ from joulemark.records import (
 )
 from joulemark.sensors import Setup
 from joulemark.sensors.conditions import conditions, disturbances
-from joulemark.workloads import open_workload
+from joulemark.workloads import open_workload, preloads, read_samples
 from joulemark.workloads.workload import Answer, Workload, WorkloadError
 
 PACKAGES = ("joulemark", "torch", "transformers", "diffusers", "tokenizers", "numpy", "nvidia-ml-py")
@@ -59,6 +62,7 @@ SETTLED_RATIO = 0.95  # warm when the latest queries are not faster than this sh
 DRIFT_RATIO = 0.10
 OUTPUT_MAX_N = 2000  # characters of an answer that are kept
 MESSAGE_MAX_N = 500
+SPOILT = "spoilt"
 
 _PR_SET_PDEATHSIG = 1
 
@@ -102,9 +106,15 @@ def start_child(log: str) -> None:
 
 
 def work(assignment: Assignment, progress: Progress, log: str, answer: Connection) -> None:
-    """Entry point of the child: measure, and send the outcome."""
+    """Entry point of the child: measure, and send the outcome; :data:`SPOILT` where it could use no board."""
     start_child(log)
-    answer.send(measure_job(assignment, progress))
+    answer.send(SPOILT if _spoilt() else measure_job(assignment, progress))
+
+
+def _spoilt() -> bool:
+    """Whether CUDA was asked by the process that forked this one: it refuses to work here then."""
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.cuda._is_in_bad_fork())
 
 
 def measure_job(assignment: Assignment, progress: Progress) -> Outcome:
@@ -139,38 +149,26 @@ def _failure(phase: str, error: Exception) -> Failure:
     return Failure(phase, type(error).__name__, message[:MESSAGE_MAX_N])
 
 
-def _own_board(setup: Setup, settings: Settings) -> Setup:
-    """See one board only, the one that the model will use, unless the user has said which are ours.
-
-    A cell runs on one device. Without this, all boards of the machine would count as in use; on a processor none does.
-    """
-    if settings.device == "cpu":
-        return replace(setup, visible_devices="")
-    if setup.visible_devices is not None:
-        return setup
-    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # CUDA's numbers are NVML's then
-    index = settings.device.partition(":")[2] or "0"
-    if settings.device == "auto":
-        os.environ["CUDA_VISIBLE_DEVICES"] = index
-    return replace(setup, visible_devices=index)
-
-
 def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
     protocol = assignment.protocol
-    setup = _own_board(assignment.setup, assignment.job.cell.settings)
+    cell = assignment.job.cell
+    for module in preloads([cell]):  # where the server that forked us has not
+        import_module(module)
+    setup = see_own_board(assignment.setup, cell)
     progress[0] = PHASES.index("open sensors")
     read_before, read_within, read_after = Readings(), Readings(), Readings()
     with open_meter(setup) as meter:
         progress[0] = PHASES.index("load")
+        read_samples(cell, queries_n=protocol.queries_n)
         window = meter.begin()
-        with open_workload(assignment.job.cell, queries_n=protocol.queries_n) as workload:
+        with open_workload(cell, queries_n=protocol.queries_n) as workload:
             load = window.end()
             if workload.model.device == "cpu":  # what "auto" has come to
-                meter, load = meter.without(Component.GPU), _without_boards(load)
+                meter, load = meter.without(Component.GPU), not_ours(load, Component.GPU)
             progress[0] = PHASES.index("idle")
             idle_before = _idle(meter, protocol.idle_s, read_before)
             progress[0] = PHASES.index("warm up")
-            batch_n = assignment.job.cell.settings.batch_n
+            batch_n = cell.settings.batch_n
             ask = _ask(workload, batch_n)
             warmup_n = _warm_up(ask, protocol.warmup_n, batch_n)
             progress[0] = PHASES.index("query")
@@ -199,7 +197,7 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
                 phases=_phases(queried, batch_n),
                 per_query=single.method,
                 reasons=_reasons(workload, durations_s, idle_before, idle_after)
-                + _cut(answers, assignment.job.cell.settings)
+                + _cut(answers, cell.settings)
                 + disturbed,
             )
             inferences = tuple(
@@ -228,15 +226,6 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
                 for step in readings.steps(name, measurement, read_within.began_ns)
             )
             return Outcome(run, inferences, trace)
-
-
-def _without_boards(measurement: Measurement) -> Measurement:
-    """The measurement with its boards as metered but not ours."""
-    channels = tuple(
-        replace(channel, in_use=False) if channel.component is Component.GPU else channel
-        for channel in measurement.channels
-    )
-    return replace(measurement, channels=channels)
 
 
 def _idle(meter: Meter, idle_s: float, readings: Readings) -> Measurement | None:

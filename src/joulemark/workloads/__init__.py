@@ -19,6 +19,7 @@ from typing import Any
 from joulemark.records import Cell
 from joulemark.workloads.callable_runner import is_callable_name, open_callable
 from joulemark.workloads.catalogue import catalogue_models
+from joulemark.workloads.cell_samples import keep_samples
 from joulemark.workloads.datasets import MINIATURE, fetch_samples, missing_samples
 from joulemark.workloads.models import check_model, fetch_model, is_made_up
 from joulemark.workloads.tasks import Task
@@ -35,7 +36,9 @@ __all__ = [
     "open_workload",
     "preloads",
     "prepare",
+    "read_samples",
     "task_ids",
+    "uses_one_device",
 ]
 
 
@@ -54,6 +57,22 @@ def open_workload(cell: Cell, *, queries_n: int) -> AbstractContextManager[Workl
         raise WorkloadError(f"no runner {task.runner!r} for {cell.task}; there are {', '.join(sorted(runners))}")
     runner: Callable[[Cell, Task, int], AbstractContextManager[Workload]] = runners[task.runner].load()
     return runner(cell, task, queries_n)
+
+
+def read_samples(cell: Cell, *, queries_n: int) -> None:
+    """Read the samples that :func:`open_workload` will ask the cell's model, where that is up to us.
+
+    Raises:
+        WorkloadError: the task or the dataset cannot be used.
+    """
+    task = _task(cell.task)
+    if _is_function(cell) or task.runner in OWN_RUNNERS:
+        keep_samples(cell, task, queries_n)
+
+
+def uses_one_device(cell: Cell) -> bool:
+    """Whether the cell's model is known to run on the one device of its settings; a function may use several."""
+    return not _is_function(cell) and _task(cell.task).runner in OWN_RUNNERS
 
 
 def prepare(cell: Cell, *, queries_n: int = 1000) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from joulemark.records import Cell, ModelFacts, Purpose
 from joulemark.workloads import quality
-from joulemark.workloads.datasets import load_samples
+from joulemark.workloads.cell_samples import samples_of
 from joulemark.workloads.sample_oddities import oddities
 from joulemark.workloads.tasks import Task
 from joulemark.workloads.workload import Answer, Score, Workload, WorkloadError
@@ -41,7 +41,7 @@ def open_callable(cell: Cell, task: Task, queries_n: int) -> Iterator[Workload]:
             setting is given that a function cannot follow.
     """
     _check(cell)
-    samples = load_samples(cell, task, queries_n)
+    samples = samples_of(cell, task, queries_n)
     function = _find(cell.model)
     prompted = cell.purpose is Purpose.MULTI_PURPOSE
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from joulemark.records import Cell, ModelFacts
 from joulemark.workloads import quality
-from joulemark.workloads.datasets import load_samples
+from joulemark.workloads.cell_samples import samples_of
 from joulemark.workloads.models import find_model, is_architecture_only
-from joulemark.workloads.pretrained.bare import BECAUSE, bare_samples, build_drawing_pipeline
+from joulemark.workloads.pretrained.bare import BECAUSE, build_drawing_pipeline
 from joulemark.workloads.sample_oddities import oddities
 from joulemark.workloads.samples import fill_in
 from joulemark.workloads.tasks import Task
@@ -49,7 +49,7 @@ def open_diffusers(cell: Cell, task: Task, queries_n: int) -> Iterator[Workload]
         WorkloadError: the dataset, the model or a setting cannot be used.
     """
     bare = is_architecture_only(cell)
-    samples = bare_samples(cell, task, queries_n) if bare else load_samples(cell, task, queries_n)
+    samples = samples_of(cell, task, queries_n)
     folder = None if bare else find_model(cell)
     template = cell.settings.prompt or "{text}"
     prompts = [fill_in(template, row) for row in samples.rows]

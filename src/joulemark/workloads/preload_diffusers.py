@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from joulemark.workloads.torch_setup import quietly
+from joulemark.workloads.torch_setup import cuda_left_alone, quietly
 
-with quietly("transformers", "diffusers"):
+with cuda_left_alone(), quietly("transformers", "diffusers"):
     import_module("joulemark.workloads.preload_transformers")
     import_module("diffusers.pipelines.auto_pipeline")

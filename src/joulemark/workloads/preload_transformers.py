@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from joulemark.workloads.torch_setup import quietly
+from joulemark.workloads.torch_setup import cuda_left_alone, quietly
 
-with quietly("transformers"):
+with cuda_left_alone(), quietly("transformers"):
     for _module in (
         "torch",
         "transformers.generation.utils",

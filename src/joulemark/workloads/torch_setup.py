@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 from joulemark.workloads.workload import WorkloadError
 
 _MEMINFO = Path("/proc/meminfo")
+_NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
 def device_of(name: str) -> Any:
@@ -84,6 +86,24 @@ def threads(threads_n: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before_n)
+
+
+@contextmanager
+def cuda_left_alone() -> Iterator[None]:
+    """Let libraries that look for a board while they are imported ask NVML for it, and not CUDA.
+
+    A process in which CUDA has been asked forks only processes that cannot use it. Source: "poison fork" in
+    https://docs.pytorch.org/docs/stable/notes/multiprocessing.html
+    """
+    before = os.environ.get(_NVML_CHECK)
+    os.environ[_NVML_CHECK] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_NVML_CHECK]
+        else:
+            os.environ[_NVML_CHECK] = before
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from functools import partial
 
 from joulemark.records import Cell, ModelFacts, Purpose
 from joulemark.workloads import quality
-from joulemark.workloads.datasets import load_samples
+from joulemark.workloads.cell_samples import samples_of
 from joulemark.workloads.models import find_model, is_architecture_only
-from joulemark.workloads.pretrained.bare import BECAUSE, bare_samples, build
+from joulemark.workloads.pretrained.bare import BECAUSE, build
 from joulemark.workloads.pretrained.boxes import Boxes, boxes
 from joulemark.workloads.pretrained.generation import captions, text
 from joulemark.workloads.pretrained.labels import image_labels, text_labels, word_tags
@@ -41,7 +41,7 @@ def open_transformers(cell: Cell, task: Task, queries_n: int) -> Iterator[Worklo
         WorkloadError: the dataset, the model or a setting cannot be used.
     """
     bare = is_architecture_only(cell)
-    samples = bare_samples(cell, task, queries_n) if bare else load_samples(cell, task, queries_n)
+    samples = samples_of(cell, task, queries_n)
     folder = None if bare else find_model(cell)
     prompted = cell.purpose is Purpose.MULTI_PURPOSE and task.prompt is not None
     with quietly("transformers"), threads(cell.settings.threads_n):
