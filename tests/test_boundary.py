@@ -1,8 +1,9 @@
+import math
 from dataclasses import replace
 
 import pytest
 
-from joulemark.boundary import total
+from joulemark.boundary import idle_drifted, total
 from joulemark.records import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 
 
@@ -110,6 +111,42 @@ def test_bounds_of_an_unknown_part_are_bounds_of_the_total() -> None:
     assert host.low_j == pytest.approx(1000 + 450 - 40)
     assert (host.energy_j, host.high_j) == (None, None)
     assert "gpu0" in host.missing
+
+
+def test_boards_may_all_be_wrong_in_the_same_way() -> None:
+    boards = [energy(f"gpu{n}", Component.GPU, 1000.0, low_j=250.0, high_j=5500.0) for n in range(8)]
+    found = total(window(*boards), BoundaryName.DEVICE)
+    assert (found.energy_j, found.low_j, found.high_j) == (8000.0, 2000.0, 44000.0)
+    with_package = total(window(*boards, PACKAGE), BoundaryName.DEVICE)
+    assert with_package.low_j == pytest.approx(8400 - math.hypot(6000, 40))
+
+
+def test_idle_that_drifts_widens_what_is_above_it() -> None:
+    before = window(energy("package-0", Component.CPU, 190.0, 3.0))
+    after = window(energy("package-0", Component.CPU, 210.0, 4.0))
+    busy = energy("package-0", Component.CPU, 13_200.0)
+    found = total(window(busy, duration_s=600.0), BoundaryName.MARGINAL, (before, after))
+    assert found.energy_j == pytest.approx(1200.0)
+    # 1 W of drift either way, and 5 J of reading in 20 s.
+    assert found.low_j == pytest.approx(1200 - 600 * math.hypot(1.0, 0.25))
+    assert found.high_j == pytest.approx(1200 + 600 * math.hypot(1.0, 0.25))
+
+
+def test_a_tolerance_is_one_of_the_difference() -> None:
+    def told(energy_j: float) -> ChannelEnergy:
+        half_j = 0.05 * energy_j
+        return energy("gpu0", Component.GPU, energy_j, half_j, budget=ErrorBudget(accuracy_j=half_j))
+
+    found = total(window(told(3000.0)), BoundaryName.MARGINAL, (window(told(1000.0)),) * 2)
+    assert (found.energy_j, found.low_j, found.high_j) == (2000.0, pytest.approx(1900.0), pytest.approx(2100.0))
+
+
+@pytest.mark.parametrize(("later_j", "drifted"), [(100.0, False), (110.0, False), (112.0, True), (85.0, True)])
+def test_idle_that_moves_by_more_than_a_tenth_has_drifted(later_j: float, drifted: bool) -> None:
+    before, after = (window(energy("gpu0", Component.GPU, value_j)) for value_j in (100.0, later_j))
+    assert idle_drifted(before, after) is drifted
+    unused = [replace(one, channels=(replace(one.channels[0], in_use=False),)) for one in (before, after)]
+    assert not idle_drifted(*unused)
 
 
 def test_above_idle_an_unknown_part_leaves_no_bound() -> None:

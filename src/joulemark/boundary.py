@@ -9,10 +9,13 @@ whole machine: the processor, the memory and the boards alone leave out fans, di
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from joulemark.records import BoundaryName, ChannelEnergy, Component, Measurement, Provenance
+
+DRIFT_RATIO = 0.10  # of the mean of the two idle powers
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +58,49 @@ def total(
     return _facility(host, pue_ratio)
 
 
-def idle_power_w(channel: str, idle: Sequence[Measurement]) -> float | None:
-    """Mean power of a channel over the idle windows that know it."""
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The idle power of a channel, and how well it is known."""
+
+    power_w: float
+    half_width_w: float  # of the mean over the windows, from how they were read and from how far it moved between them
+
+
+def baseline(channel: str, idle: Sequence[Measurement]) -> Baseline | None:
+    """The idle power of a channel over the windows that know it; ``None`` if none does.
+
+    While the work ran, the device's idle power was somewhere between that before and that after: half of their
+    difference is an error like any other. A sensor's tolerance is not: it is the same in the work and beside it.
+    """
     known = [
-        (energy.energy_j, window.duration_s)
+        (energy.energy_j, energy.budget, window.duration_s)
         for window in idle
         for energy in window.channels
-        if energy.name == channel and energy.energy_j is not None
+        if energy.name == channel and energy.energy_j is not None and window.duration_s > 0
     ]
-    duration_s = sum(duration_s for _, duration_s in known)
-    return sum(energy_j for energy_j, _ in known) / duration_s if duration_s > 0 else None
+    if not known:
+        return None
+    duration_s = sum(window_s for _, _, window_s in known)
+    read_j = math.hypot(
+        *(math.hypot(budget.resolution_j, budget.update_j, budget.gap_j, budget.edge_j) for _, budget, _ in known)
+    )
+    powers_w = [energy_j / window_s for energy_j, _, window_s in known]
+    return Baseline(
+        power_w=sum(energy_j for energy_j, _, _ in known) / duration_s,
+        half_width_w=math.hypot(read_j / duration_s, (max(powers_w) - min(powers_w)) / 2),
+    )
+
+
+def idle_drifted(before: Measurement, after: Measurement) -> bool:
+    """Whether the idle power of a device in use differs between two windows by more than :data:`DRIFT_RATIO`."""
+    for channel in before.channels:
+        earlier, later = baseline(channel.name, (before,)), baseline(channel.name, (after,))
+        if not channel.in_use or earlier is None or later is None:
+            continue
+        mean_w = (earlier.power_w + later.power_w) / 2
+        if abs(later.power_w - earlier.power_w) > DRIFT_RATIO * mean_w:
+            return True
+    return False
 
 
 def _absent_components(channels: Sequence[ChannelEnergy]) -> tuple[str, ...]:
@@ -81,23 +117,34 @@ def _marginal(
     for channel in outer:
         if not channel.in_use or channel.component is Component.SYSTEM:
             continue
-        baseline_w = idle_power_w(channel.name, idle)
-        if channel.energy_j is None or baseline_w is None:
+        rest = baseline(channel.name, idle)
+        if channel.energy_j is None or rest is None:
             above.append(replace(channel, energy_j=None, low_j=None, high_j=None))
             if channel.energy_j is not None:
                 missing.append("idle")
             continue
-        assert channel.low_j is not None
-        assert channel.high_j is not None
-        idle_j, factor = baseline_w * duration_s, channel.budget.model_factor
-        # The factor of a model is one of the difference too: both sides come from the same formula.
-        low_j, high_j = channel.low_j * factor - idle_j, channel.high_j / factor - idle_j
-        low_j = low_j / factor if low_j > 0 else low_j * factor
-        high_j = max(high_j * factor, high_j / factor)
-        above.append(replace(channel, energy_j=channel.energy_j - idle_j, low_j=low_j, high_j=high_j))
+        above.append(_above_idle(channel, channel.energy_j, duration_s, rest))
     found = _sum(BoundaryName.MARGINAL, above, tuple(dict.fromkeys(missing)))
     # What is not known may be less than its idle power: no bound follows from the others.
     return found if found.energy_j is not None else replace(found, low_j=None, high_j=None)
+
+
+def _above_idle(channel: ChannelEnergy, energy_j: float, duration_s: float, rest: Baseline) -> ChannelEnergy:
+    """The channel without its idle energy. Its tolerance and its factor are those of the difference too."""
+    assert channel.low_j is not None
+    assert channel.high_j is not None
+    budget, factor = channel.budget, channel.budget.model_factor
+    above_j = energy_j - rest.power_w * duration_s
+    tolerance_j = abs(above_j) * budget.accuracy_j / energy_j if energy_j > 0 else 0.0
+    read_j = math.hypot(budget.resolution_j, budget.update_j, budget.gap_j)
+    half_j = math.hypot(read_j, tolerance_j, rest.half_width_w * duration_s)
+    # What else the interval holds are bounds; at its lower end zero may have cut them off.
+    below_j = max(energy_j - budget.half_width_j - channel.low_j * factor, budget.edge_j + budget.unseen_below_j)
+    low_j = above_j - half_j - below_j
+    high_j = above_j + half_j + channel.high_j / factor - energy_j - budget.half_width_j
+    low_j = low_j / factor if low_j > 0 else low_j * factor
+    high_j = max(high_j * factor, high_j / factor)
+    return replace(channel, energy_j=above_j, low_j=low_j, high_j=high_j)
 
 
 def _host(outer: Sequence[ChannelEnergy], absent: tuple[str, ...]) -> Total:
@@ -137,17 +184,18 @@ def _sum(boundary: BoundaryName, channels: Sequence[ChannelEnergy], missing: tup
     if not channels:
         return Total(boundary, None, None, None, missing or ("any channel",), {})
     by_provenance_j: dict[Provenance, float] = {}
-    energy_j = low_square = high_square = 0.0
+    energy_j = 0.0
+    sides: list[tuple[Component, float, float]] = []
     for channel in channels:
         if channel.energy_j is None:
             continue
         assert channel.low_j is not None
         assert channel.high_j is not None
         energy_j += channel.energy_j
-        low_square += (channel.energy_j - channel.low_j) ** 2
-        high_square += (channel.high_j - channel.energy_j) ** 2
+        sides.append((channel.component, channel.energy_j - channel.low_j, channel.high_j - channel.energy_j))
         by_provenance_j[channel.provenance] = by_provenance_j.get(channel.provenance, 0.0) + channel.energy_j
-    low_j, high_j = energy_j - low_square**0.5, energy_j + high_square**0.5
+    below_j, above_j = joined_sides(sides)
+    low_j, high_j = energy_j - below_j, energy_j + above_j
     if not unknown:
         return Total(boundary, energy_j, low_j, high_j, missing, by_provenance_j)
     lows_j = [channel.low_j for channel in unknown if channel.low_j is not None]
@@ -160,3 +208,17 @@ def _sum(boundary: BoundaryName, channels: Sequence[ChannelEnergy], missing: tup
         missing=(*missing, *(channel.name for channel in unknown)),
         by_provenance_j={},
     )
+
+
+def joined_sides(sides: Iterable[tuple[Component, float, float]]) -> tuple[float, float]:
+    """How far a sum may lie above and below the truth, in J, from how far the energies of its channels may.
+
+    Channels of one component are alike: they share a vendor's tolerance, the times at which their sensors do not look,
+    and the load that keeps step with these. Their sides are added up. Components err on their own.
+    """
+    below_j: dict[Component, float] = {}
+    above_j: dict[Component, float] = {}
+    for component, one_below_j, one_above_j in sides:
+        below_j[component] = below_j.get(component, 0.0) + one_below_j
+        above_j[component] = above_j.get(component, 0.0) + one_above_j
+    return math.hypot(*below_j.values()), math.hypot(*above_j.values())

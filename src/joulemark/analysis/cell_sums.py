@@ -77,7 +77,7 @@ class Block(NamedTuple):
 class _Plan(NamedTuple):
     """What all windows have in common whose channels are alike but for their energies."""
 
-    used: tuple[int, ...]  # the places of the channels that the device total counts
+    used: tuple[tuple[int, ...], ...]  # the places of the channels that the device total counts, by component
     missing: tuple[str, ...]  # from the device total
     kinds: tuple[Provenance, ...]
     unused: tuple[str, ...]
@@ -94,12 +94,12 @@ def _plan(shapes: tuple[_Shape, ...]) -> _Plan:
         for name, component, provenance, in_use, part_of, covers, reasons in shapes
     )
     found = total(Measurement("", 0.0, channels, 0.0), BoundaryName.DEVICE)
+    used: dict[Component, tuple[int, ...]] = {}
+    for place, channel in enumerate(channels):
+        if channel.part_of is None and channel.in_use and channel.component is not Component.SYSTEM:
+            used[channel.component] = (*used.get(channel.component, ()), place)
     return _Plan(
-        used=tuple(
-            place
-            for place, channel in enumerate(channels)
-            if channel.part_of is None and channel.in_use and channel.component is not Component.SYSTEM
-        ),
+        used=tuple(used.values()),
         missing=found.missing,
         kinds=tuple(dict.fromkeys(channel.provenance for channel in channels if channel.in_use)),
         unused=tuple(channel.name for channel in channels if not channel.in_use),
@@ -211,16 +211,19 @@ class CellSums:
         """
         energy_j = low_square = high_square = 0.0
         parts: list[tuple[Provenance, float]] = []
-        for place in plan.used:
-            channel = channels[place]
-            part_j, low_j, high_j = channel.energy_j, channel.low_j, channel.high_j
-            if part_j is None or low_j is None or high_j is None:
-                return None
-            energy_j += part_j
-            below_j, above_j = part_j - low_j, high_j - part_j
+        for places in plan.used:
+            below_j = above_j = 0.0
+            for place in places:
+                channel = channels[place]
+                part_j, low_j, high_j = channel.energy_j, channel.low_j, channel.high_j
+                if part_j is None or low_j is None or high_j is None:
+                    return None
+                energy_j += part_j
+                below_j += part_j - low_j
+                above_j += high_j - part_j
+                parts.append((channel.provenance, part_j))
             low_square += below_j * below_j
             high_square += above_j * above_j
-            parts.append((channel.provenance, part_j))
         by_provenance_j = self.by_provenance_j
         for kind, part_j in parts:
             by_provenance_j[kind] = by_provenance_j.get(kind, 0.0) + part_j

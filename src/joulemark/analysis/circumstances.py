@@ -13,7 +13,7 @@ from joulemark import store
 from joulemark.analysis.cell_sums import Moments
 from joulemark.analysis.reference import reference_runs
 from joulemark.analysis.results import Results
-from joulemark.boundary import idle_power_w
+from joulemark.boundary import Baseline, baseline, joined_sides
 from joulemark.records import BoundaryName, Cell, ChannelEnergy, Component, Measurement, Provenance, Run
 
 # What is kept of the loaded model, and the words in which a difference is told.
@@ -140,37 +140,39 @@ def _add_channels(
     names = [channel.name for channel in counted]
     if found.runs_n > 1 and names != list(found.channels):
         found.alike = False
-    all_j = below_square = above_square = 0.0
+    all_j = 0.0
+    sides: list[tuple[Component, float, float]] = []
     for channel in counted:
         share = found.channels.setdefault(
             channel.name, Share(channel.component, channel.provenance, tuple(channel.covers))
         )
         if channel.provenance is not share.provenance:
             found.alike = False
-        idle_w = 0.0 if boundary is not BoundaryName.MARGINAL else idle_power_w(channel.name, idle)
+        rest = Baseline(0.0, 0.0) if boundary is not BoundaryName.MARGINAL else baseline(channel.name, idle)
         energy_j, low_j, high_j = channel.energy_j, channel.low_j, channel.high_j
-        if energy_j is None or low_j is None or high_j is None or idle_w is None:
+        if energy_j is None or low_j is None or high_j is None or rest is None:
             found.alike = False
             return
         budget = channel.budget
         factor = budget.model_factor
         # What would be the interval without tolerance and factor.
-        others_j = math.hypot(budget.resolution_j, budget.update_j, budget.gap_j)
-        tolerance_j = math.hypot(others_j, budget.accuracy_j) - others_j
-        below_square += max(0.0, energy_j - low_j * factor - tolerance_j) ** 2
-        above_square += max(0.0, high_j / factor - energy_j - tolerance_j) ** 2
-        above_idle_j = energy_j - idle_w * window.duration_s
+        read_j = math.hypot(budget.resolution_j, budget.update_j, budget.gap_j)
+        others_j = math.hypot(read_j, rest.half_width_w * window.duration_s)
+        change_j = others_j - math.hypot(read_j, budget.accuracy_j)
+        below_j = max(0.0, energy_j - low_j * factor + change_j)
+        sides.append((channel.component, below_j, max(0.0, high_j / factor - energy_j + change_j)))
+        above_idle_j = energy_j - rest.power_w * window.duration_s
         all_j += above_idle_j
         share.energy_j += above_idle_j / queries_n
         if energy_j > 0:
             tolerance_log = math.hypot(math.log1p(budget.accuracy_j / energy_j), math.log(factor))
             share.tolerance_log = max(share.tolerance_log, tolerance_log)
-    below_j = math.sqrt(below_square)
+    below_j, above_j = joined_sides(sides)
     if not counted or below_j >= all_j:
         found.rest_known = False
         return
     found.rest_below -= math.log1p(-below_j / all_j)
-    found.rest_above += math.log1p(math.sqrt(above_square) / all_j)
+    found.rest_above += math.log1p(above_j / all_j)
 
 
 def _counts(channel: ChannelEnergy | _Channel, boundary: BoundaryName) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from joulemark.analysis.interval import joined_interval, mean_interval
-from joulemark.boundary import Total, total
+from joulemark.boundary import Total, idle_drifted, total
 from joulemark.cli.table import print_json, table_lines
 from joulemark.meter import Meter, Window, open_meter
 from joulemark.reasons import REASONS
@@ -77,7 +77,11 @@ def _once(meter: Meter, command: Sequence[str], idle_s: float, setup: Setup, jso
     measurement = window.end()
     disturbed = disturbances(before, conditions(setup), measurement)
     idle += [meter.idle(idle_s)] if idle_s else []
-    return Repeat(measurement, tuple(idle), code, disturbed + (() if idle else ("idle-not-measured",)))
+    if not idle:
+        disturbed += ("idle-not-measured",)
+    elif idle_drifted(*idle):
+        disturbed += ("idle-drift",)
+    return Repeat(measurement, tuple(idle), code, disturbed)
 
 
 def _run(command: Sequence[str], window: Window, meter: Meter, json_out: bool) -> int:

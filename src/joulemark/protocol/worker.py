@@ -28,7 +28,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol as Shape
 
-from joulemark.boundary import idle_power_w
+from joulemark.boundary import idle_drifted
 from joulemark.meter import Meter, open_meter
 from joulemark.meter.lap_fit import Lap
 from joulemark.meter.per_query import lap_s, per_query
@@ -59,7 +59,6 @@ PHASES = ("start", "open sensors", "load", "idle", "warm up", "query", "score")
 UNUSABLE = "WorkloadError"  # the kind of a failure that would come again: the model or its data cannot be used
 WARMUP_LIMIT = 10  # at most so many times the warm-up asked for
 SETTLED_RATIO = 0.95  # warm when the latest queries are not faster than this share of those before
-DRIFT_RATIO = 0.10
 OUTPUT_MAX_N = 2000  # characters of an answer that are kept
 MESSAGE_MAX_N = 500
 SPOILT = "spoilt"
@@ -197,7 +196,7 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
                 phases=_phases(queried, batch_n),
                 per_query=single.method,
                 reasons=_reasons(workload, durations_s, idle_before, idle_after)
-                + _cut(answers, cell.settings)
+                + _cut(answers, cell.settings, workload.input_limit_n)
                 + disturbed,
             )
             inferences = tuple(
@@ -356,25 +355,19 @@ def _reasons(
         reasons.append("warm-up-inside")
     if before is None or after is None:
         reasons.append("idle-not-measured")
-    elif any(_drifted(channel.name, before, after) for channel in before.channels if channel.in_use):
+    elif idle_drifted(before, after):
         reasons.append("idle-drift")
     return tuple(reasons)
 
 
-def _cut(answers: Sequence[Answer], settings: Settings) -> tuple[str, ...]:
-    """Whether the cell's own limit of input tokens cut most of the inputs."""
-    limit_n = settings.input_tokens_max_n
-    if limit_n is None:
+def _cut(answers: Sequence[Answer], settings: Settings, models_limit_n: int | None) -> tuple[str, ...]:
+    """Whether the cell's own limit of input tokens, or the model's where that is lower, cut most of the inputs."""
+    limits_n = [limit_n for limit_n in (settings.input_tokens_max_n, models_limit_n) if limit_n is not None]
+    if not limits_n:
         return ()
+    limit_n = min(limits_n)
     cut_n = sum(answer.input_tokens_n is not None and answer.input_tokens_n >= limit_n for answer in answers)
     return ("inputs-cut",) if 2 * cut_n >= len(answers) else ()
-
-
-def _drifted(channel: str, before: Measurement, after: Measurement) -> bool:
-    before_w, after_w = idle_power_w(channel, (before,)), idle_power_w(channel, (after,))
-    if before_w is None or after_w is None or before_w + after_w == 0:
-        return False
-    return abs(after_w - before_w) / ((before_w + after_w) / 2) > DRIFT_RATIO
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:
