@@ -95,6 +95,7 @@ class Channel:
     model_factor: float = 1.0  # a modelled value is right within times or divided by this
     power_max_w: float = 2000.0  # more than it can draw: tells a reset from a wrap, and how soon it may wrap
     in_use: bool = True  # False: a device that is metered but not ours
+    rests: bool = False  # it may draw nothing at all: a count that does not move is a reading
     part_of: str | None = None  # the channel that already contains this one; never added to it
     covers: tuple[Component, ...] = ()  # components inside it that have no channel of their own
     reasons: tuple[str, ...] = ()  # what weakens every value of this channel

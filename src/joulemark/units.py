@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 J_PER_WH = 3600.0
 J_PER_KWH = 3.6e6
+WAIT_MAX_S = 1e6  # eleven days: the longest that anything is asked to wait
 
 
 @dataclass(frozen=True, slots=True)

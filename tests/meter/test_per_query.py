@@ -90,13 +90,37 @@ def test_laps_that_are_all_noise_say_nothing() -> None:
     assert per_query(noisy, durations_s, [None] * 200).method is None
 
 
-def test_one_unknown_lap_says_nothing() -> None:
+def unknown(lap: Lap) -> Lap:
+    (channel,) = lap.measurement.channels
+    lost = replace(channel, energy_j=None, low_j=None, high_j=None)
+    return replace(lap, measurement=replace(lap.measurement, channels=(lost,)))
+
+
+def test_a_lap_that_is_not_known_costs_its_own_query() -> None:
     durations_s = [0.5] * 10
     laps = run(durations_s, 1)
-    (channel,) = laps[3].measurement.channels
-    lost = replace(channel, energy_j=None, low_j=None, high_j=None)
-    laps[3] = replace(laps[3], measurement=replace(laps[3].measurement, channels=(lost,)))
-    assert per_query(laps, durations_s, [None] * 10).method is None
+    found = per_query([*laps[:3], unknown(laps[3]), *laps[4:]], durations_s, [None] * 10)
+    assert found.method == "counter"
+    assert [energy_j is None for energy_j in found.energies_j] == [index == 3 for index in range(10)]
+    assert [half_j is None for half_j in found.uncertainties_j] == [index == 3 for index in range(10)]
+    assert per_query([unknown(lap) for lap in laps], durations_s, [None] * 10).method is None
+
+
+@pytest.mark.parametrize("lost", [(9,), (4, 9)])
+def test_what_the_laps_that_are_known_say_holds_for_all_queries(lost: tuple[int, ...]) -> None:
+    durations_s = [0.5 + 0.1 * (index % 4) for index in range(100)]
+    laps = run(durations_s, 10)
+    left = [unknown(lap) if index in lost else lap for index, lap in enumerate(laps)]
+    whole, found = (per_query(some, durations_s, [None] * 100) for some in (laps, left))
+    assert found.method == whole.method == "regression"
+    for energy_j, true_j in zip(found.energies_j, whole.energies_j, strict=True):
+        assert energy_j == pytest.approx(true_j, rel=0.02)
+
+
+def test_where_many_laps_are_not_known_nothing_is_said() -> None:
+    durations_s = [0.5] * 100
+    laps = [unknown(lap) if index < 3 else lap for index, lap in enumerate(run(durations_s, 10))]
+    assert per_query(laps, durations_s, [None] * 100).method is None
 
 
 def test_laps_are_as_long_as_the_slowest_counter_needs() -> None:

@@ -104,6 +104,14 @@ def test_a_counter_that_stands_still_is_unknown() -> None:
     assert "counter-stood-still" in energy.reasons
 
 
+def test_a_device_that_may_rest_has_drawn_less_than_a_count() -> None:
+    clock = VirtualClock()
+    still = replace(known_energy_channel(clock, STEADY, count_j=1e-3), read=lambda: 7, rests=True)
+    energy = window(still, clock, 5.0)
+    assert (energy.energy_j, energy.low_j, energy.high_j) == (0.0, 0.0, 1e-3)
+    assert "counter-stood-still" not in energy.reasons
+
+
 def test_a_counter_that_goes_back_is_unknown() -> None:
     clock = VirtualClock()
     readings = iter([1000, 10])

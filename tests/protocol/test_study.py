@@ -60,6 +60,7 @@ def test_a_study_is_read() -> None:
         ("queries_n = 20", "queries_n = 0", "at least 1"),
         ("queries_n = 20", 'queries_n = "many"', "int"),
         ("queries_n = 20", "idle_s = nan", "at least 0"),
+        ("queries_n = 20", "idle_s = inf", "at most 1000000"),
         ('"multi-purpose"', '"general"', "purpose"),
         ("[[cells]]", "[cells]", "TOML"),
         ("[protocol]\nqueries_n = 20", "protocol = 3", "must be a table"),

@@ -1,7 +1,8 @@
 /* CoreFoundation and IOReport, as far as joulemark calls them, over a chip that does not exist. Both are in one library.
  *
  * An object is a small struct with a kind and a number of owners; fake_alive() says how many are not released yet. The
- * counters move by one step with each sample, fake_fail(1) makes samples fail, fake_fail(2) the group be absent. */
+ * counters move by one step with each sample, fake_fail(1) makes samples fail, fake_fail(2) the group be absent,
+ * fake_fail(3) the chip stand still. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +77,7 @@ void *IOReportCreateSubscription(void *a, struct object *wanted, void **subscrib
 void *IOReportCreateSamples(struct object *subscription, struct object *channels, void *a) {
     if (a || subscription->kind != SUBSCRIPTION || channels->kind != CHANNELS || failing == 1) return NULL;
     struct object *sample = made(SAMPLE);
-    sample->moved = samples_n++;
+    sample->moved = failing == 3 ? samples_n : samples_n++;
     return sample;
 }
 void *IOReportCreateSamplesDelta(struct object *first, struct object *second, void *a) {

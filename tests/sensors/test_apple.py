@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from known_power import build_c
 
+from joulemark.meter import Meter
 from joulemark.records import Component, ReadFailure
 from joulemark.sensors import Setup
 from joulemark.sensors.apple import apple, energy_report, part_of_chip
@@ -69,6 +70,15 @@ def test_counters_are_read_in_their_units_since_they_were_opened(report: ctypes.
         steps_j = {"cpu": 0.005, "gpu": 7.0, "ane0": 0.001, "dram": 2.0, "cpu-die-1": 0.004}
         for name, step_j in steps_j.items():
             assert second[name] - first[name] == pytest.approx(samples_n * step_j)
+
+
+def test_a_neural_engine_at_rest_has_drawn_nothing_and_a_processor_is_unknown(report: ctypes.CDLL) -> None:
+    with energy_report(report._name, report._name) as found:
+        report.fake_fail(3)
+        window = Meter(found.channels).begin()
+        energies = {energy.name: energy for energy in window.end().channels}
+    assert (energies["ane0"].energy_j, energies["ane0"].high_j) == (0.0, 1e-3)
+    assert (energies["cpu"].energy_j, energies["cpu"].reasons) == (None, ("counter-stood-still",))
 
 
 def test_reading_leaves_nothing_behind(report: ctypes.CDLL) -> None:

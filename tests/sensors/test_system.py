@@ -327,3 +327,9 @@ def test_a_certificate_has_to_be_trusted(
     assert why_absent(Setup(requests=(f"system:url=https://localhost:{port}/power?unit=W",))).endswith(
         "certificate-not-trusted"
     )
+
+
+def test_an_address_that_no_request_can_be_made_of_is_told_at_once() -> None:
+    began_s = time.monotonic()
+    assert why_absent(Setup(requests=("system:url=http://127.0.0.1:9/größe",))).endswith("read-failed")
+    assert time.monotonic() - began_s < 4  # of the 5 s that a meter may take

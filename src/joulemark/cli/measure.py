@@ -20,7 +20,7 @@ from joulemark.reasons import REASONS
 from joulemark.records import BoundaryName, ChannelEnergy, Measurement, MendableError
 from joulemark.sensors import Setup
 from joulemark.sensors.conditions import conditions, disturbances
-from joulemark.units import UNKNOWN, number, show
+from joulemark.units import UNKNOWN, WAIT_MAX_S, number, show
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell says it
 BY_SIGNAL = 128
@@ -49,8 +49,8 @@ def measure_command(command: Sequence[str], repeats_n: int, idle_s: float, setup
     """
     if not command:
         raise MendableError("no command: joulemark measure -- COMMAND …")
-    if repeats_n < 1 or not idle_s >= 0:
-        raise MendableError("--repeats must be at least 1 and --idle at least 0")
+    if repeats_n < 1 or not 0 <= idle_s <= WAIT_MAX_S:
+        raise MendableError(f"--repeats must be at least 1, and --idle from 0 to {WAIT_MAX_S:.0f} seconds")
     repeats: list[Repeat] = []
     with open_meter(setup) as meter:
         for _ in range(repeats_n):
@@ -99,15 +99,29 @@ def _run(command: Sequence[str], window: Window, meter: Meter, json_out: bool) -
         if meter.keep_alive_ns is not None or meter.untold:
             keep_alive_s = math.inf if meter.keep_alive_ns is None else meter.keep_alive_ns / 1e9
             look_s = FIRST_LOOK_S if meter.untold else math.inf
-            descriptor = os.pidfd_open(process.pid)
-            while not select.select([descriptor], [], [], min(keep_alive_s, look_s))[0]:
+            while not _ended(process, min(keep_alive_s, look_s)):
                 window.refresh()
                 window.look()
                 look_s = min(2 * look_s, LAST_LOOK_S) if meter.untold else look_s
-            os.close(descriptor)
         return process.wait()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _ended(process: subprocess.Popen[bytes], within_s: float) -> bool:
+    """Whether the command ends within so many seconds; waiting for that takes no time where the kernel tells."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except OSError:  # an old kernel, or one that does not allow it
+        try:
+            process.wait(None if within_s == math.inf else within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], None if within_s == math.inf else within_s)[0])
+    finally:
+        os.close(descriptor)
 
 
 def _totals(repeats: Sequence[Repeat], boundary: BoundaryName) -> list[Total]:

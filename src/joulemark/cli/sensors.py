@@ -16,7 +16,7 @@ from joulemark.sensors import Setup, open_sensors
 from joulemark.sensors.calibrate import Calibration, calibrate
 from joulemark.sensors.machine import machine
 from joulemark.sensors.record import record
-from joulemark.units import show
+from joulemark.units import WAIT_MAX_S, show
 
 WORTH_SAYING_S = 0.5
 WANTED_RATIO = 0.01
@@ -74,8 +74,8 @@ def show_sensors(setup: Setup, json_out: bool, *, calibrating: bool = False, cos
 
 def record_channels(setup: Setup, path: Path, duration_s: float) -> None:
     """Write every channel to a trace that ``--sensors replay:FILE`` plays back."""
-    if not duration_s > 0:
-        raise MendableError("--seconds must be more than 0")
+    if not 0 < duration_s <= WAIT_MAX_S:
+        raise MendableError(f"--seconds must be more than 0 and at most {WAIT_MAX_S:.0f}")
     with open_sensors(setup) as found:
         if not found.channels:
             raise MendableError("nothing to record here: joulemark sensors says what was looked for")

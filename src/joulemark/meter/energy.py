@@ -121,7 +121,7 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges
     is known up to the last reading before, and afterwards from the first one on: the time between them is taken to have
     drawn what the rest of the window did on average, and the interval reaches from what was counted to the most that
     can have been drawn. Where these readings are more than half of the window apart, there are only the bounds, and no
-    energy. A count that has not moved yet is no zero: it has an upper bound.
+    energy. A count that has not moved yet is no zero but of a device that may rest: it has an upper bound.
     """
     if moved.counts is None:
         return _unknown(channel, begin.reason or end.reason or "counter-went-back")
@@ -132,6 +132,8 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges
         least_j = max(0.0, energy_j * (1 - channel.accuracy_ratio) - channel.resolution_j)
         most_j = energy_j * (1 + channel.accuracy_ratio) + moved.lost_max_j
         return _unknown(channel, "counter-went-back", least_j, most_j)
+    if moved.counts == 0 and channel.rests:
+        return known_energy(channel, 0.0, duration_s, ErrorBudget(resolution_j=channel.resolution_j), ())
     if moved.counts == 0 and duration_s > 2 * update_period_s:
         return _unknown(channel, "counter-stood-still")
     if moved.counts == 0:

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from joulemark.records import Measurement
+from joulemark.boundary import total
+from joulemark.records import BoundaryName, Measurement
 from joulemark.student import t_quantile
 
 CONFIDENCE = 0.95
 FREEDOM_MIN_N = 5
+KNOWN_RATIO = 0.75  # of the laps
 PIVOT_MIN = 1e-6  # of a column's own square: what is left of it beside the others
 
 
@@ -36,6 +38,19 @@ class LapFit:
     variance: float  # of a lap's energy about the fit, J²
     quantile: float
     sensor_ratio: float
+
+
+def known_laps(laps: Sequence[Lap]) -> tuple[list[Lap], list[float]] | None:
+    """The laps whose energy is known, and their energies in J inside the device boundary.
+
+    The last lap is what is left, and may be shorter than its counter needs; a counter may be set back in any. Where
+    these are more than a few, something is wrong with the sensor: ``None``.
+    """
+    found = [(lap, total(lap.measurement, BoundaryName.DEVICE).energy_j) for lap in laps]
+    known = [(lap, energy_j) for lap, energy_j in found if energy_j is not None]
+    if len(known) < KNOWN_RATIO * len(laps):
+        return None
+    return [lap for lap, _ in known], [energy_j for _, energy_j in known]
 
 
 def fit_laps(laps: Sequence[Lap], energies_j: Sequence[float], causes: Sequence[Sequence[float]]) -> LapFit | None:

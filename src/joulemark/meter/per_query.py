@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from joulemark.boundary import total
+from joulemark.boundary import Total, total
 from joulemark.meter.energy import UPDATES_MIN_N
-from joulemark.meter.lap_fit import Lap, dot, fit_laps
+from joulemark.meter.lap_fit import Lap, dot, fit_laps, known_laps
 from joulemark.meter.window import Meter
 from joulemark.records import BoundaryName, Provenance, Quantity
 
@@ -59,19 +59,25 @@ def lap_s(meter: Meter) -> float | None:
 def per_query(laps: Sequence[Lap], durations_s: Sequence[float], tokens_n: Sequence[int | None]) -> PerQuery:
     """The energy of each query from laps that cover all of them, their durations and their output tokens."""
     nothing = PerQuery(None, (None,) * len(durations_s), (None,) * len(durations_s))
-    totals = [total(lap.measurement, BoundaryName.DEVICE) for lap in laps]
-    energies_j = [found.energy_j for found in totals]
-    known_j = [energy_j for energy_j in energies_j if energy_j is not None]
-    if not laps or len(known_j) < len(laps):
+    if not laps:
         return nothing
     if all(lap.end_i - lap.first_i == 1 for lap in laps) and len(laps) == len(durations_s):
-        halves = [
-            max(found.high_j - found.energy_j, found.energy_j - found.low_j)
-            for found in totals
-            if found.energy_j is not None and found.low_j is not None and found.high_j is not None
-        ]
-        return PerQuery("counter", tuple(known_j), tuple(halves)) if len(halves) == len(laps) else nothing
-    return _regressed(laps, known_j, durations_s, _tokens(tokens_n)) or nothing
+        totals = [total(lap.measurement, BoundaryName.DEVICE) for lap in laps]
+        halves_j = [_half_j(found) for found in totals]
+        if all(half_j is None for half_j in halves_j):
+            return nothing
+        return PerQuery("counter", tuple(found.energy_j for found in totals), tuple(halves_j))
+    known = known_laps(laps)
+    if known is None:
+        return nothing
+    return _regressed(*known, durations_s, _tokens(tokens_n)) or nothing
+
+
+def _half_j(found: Total) -> float | None:
+    """The larger side of the interval."""
+    if found.energy_j is None or found.low_j is None or found.high_j is None:
+        return None
+    return max(found.high_j - found.energy_j, found.energy_j - found.low_j)
 
 
 def _tokens(tokens_n: Sequence[int | None]) -> list[float] | None:
@@ -88,7 +94,7 @@ def _regressed(
     fit = fit_laps(laps, energies_j, causes)
     if fit is None:
         return _regressed(laps, energies_j, durations_s, None) if tokens is not None else None
-    queries_per_lap = len(durations_s) / len(laps)
+    queries_per_lap = sum(lap.end_i - lap.first_i for lap in laps) / len(laps)
     found: list[tuple[float | None, float | None]] = []
     for query in zip(*causes, strict=True):
         energy_j = dot(query, fit.slopes_j)

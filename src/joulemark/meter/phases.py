@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from joulemark.boundary import total
-from joulemark.meter.lap_fit import Lap, fit_laps
-from joulemark.records import BoundaryName, Phase
+from joulemark.meter.lap_fit import Lap, fit_laps, known_laps
+from joulemark.records import Phase
 
 
 def phases(
@@ -43,16 +42,15 @@ def _powers_w(
     laps: Sequence[Lap], durations_s: Sequence[float], parts_s: Sequence[Mapping[str, float]], names: Sequence[str]
 ) -> dict[str, tuple[float, float]] | None:
     """Mean power of each part with its half-width at 95 %; ``None`` where the laps do not tell."""
-    totals = [total(lap.measurement, BoundaryName.DEVICE) for lap in laps]
-    energies_j = [found.energy_j for found in totals if found.energy_j is not None]
+    known = known_laps(laps)
+    if known is None:
+        return None
     rests_s = [duration_s - math.fsum(parts.values()) for duration_s, parts in zip(durations_s, parts_s, strict=True)]
     columns = [[parts.get(name, 0.0) for parts in parts_s] for name in names]
     # Time outside of all parts counts only where it is more than what reading a clock takes.
     if math.fsum(rests_s) > 1e-3 * math.fsum(durations_s):
         columns.append(rests_s)
-    if len(energies_j) < len(laps):
-        return None
-    fit = fit_laps(laps, energies_j, columns)
+    fit = fit_laps(*known, columns)
     if fit is None:
         return None
     return {

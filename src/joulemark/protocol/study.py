@@ -33,6 +33,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from joulemark.records import Cell, MendableError, Protocol, Settings, Study
+from joulemark.units import WAIT_MAX_S
 from joulemark.workloads import WorkloadError, paper_models, task_ids
 
 CATALOGUE = "catalogue:"  # before a task, or "multi-purpose", where a model's name would stand
@@ -120,6 +121,8 @@ def checked_protocol(protocol: Protocol, where: str) -> Protocol:
     for key, least in (("queries_n", 1), ("repeats_n", 1), ("warmup_n", 0), ("idle_s", 0)):
         if not getattr(protocol, key) >= least:
             raise StudyError(f"{where}: {key} = {getattr(protocol, key)} must be at least {least}")
+    if protocol.idle_s > WAIT_MAX_S:
+        raise StudyError(f"{where}: idle_s = {protocol.idle_s} must be at most {WAIT_MAX_S:.0f}")
     if protocol.order not in ORDERS:
         raise StudyError(f"{where}: order = '{protocol.order}' must be one of {', '.join(ORDERS)}")
     return protocol

@@ -119,6 +119,7 @@ def _channel(report: _Report, name: str, known: tuple[str, Component], count_j: 
         device=f"{name} (IOReport)",
         count_j=count_j,
         resolution_j=count_j,
+        rests=known[1] is Component.BOARD,  # the neural engine is off while nothing runs on it
     )
 
 

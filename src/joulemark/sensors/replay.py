@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -59,9 +60,15 @@ def _channel(entry: Mapping[str, Any], clock: Callable[[], int], opened_ns: int)
     samples = [(float(time_s), value) for time_s, value in entry["samples"]]
     if not samples or samples != sorted(samples, key=lambda sample: sample[0]):
         raise ValueError("samples must be there, in order of time")
-    if any(isinstance(value, str) and value not in REASONS for _, value in samples):
+    if not all(_is_value(value) for _, value in samples):
         raise ValueError("a sample is neither a number nor the code of a reason")
     return Channel(**fields, read=_reader(samples, clock, opened_ns))
+
+
+def _is_value(value: object) -> bool:
+    if isinstance(value, str):
+        return value in REASONS
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _reader(
