@@ -254,6 +254,7 @@ class ModelFacts:
     weights_sha256: str | None = None
     attention: str | None = None  # the implementation that was used, where the model has attention
     revision: str | None = None  # the commit of a model of the hub
+    tf32: str | None = None  # of float32 on a CUDA board: what is computed with fewer digits, such as "convolution"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,9 @@ def test_a_command_is_waited_for_where_the_kernel_does_not_tell_of_its_end(tmp_p
     zone.mkdir(parents=True)
     for name, text in (("name", "package-0"), ("energy_uj", "1000"), ("max_energy_range_uj", "262143328850")):
         (zone / name).write_text(text + "\n")
-    command = [BINARY, "measure", "--json", "--idle", "0", "--sysfs", tmp_path, "--sensors", "rapl"]
+    command = [str(BINARY), "measure", "--json", "--idle", "0", "--sysfs", str(tmp_path), "--sensors", "rapl", "--"]
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(WITHOUT_PIDFD), *command, "--", "sh", "-c", "sleep 0.3; exit 3"],
+        [sys.executable, "-c", textwrap.dedent(WITHOUT_PIDFD), *command, "sh", "-c", "sleep 0.3; exit 3"],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     if done.returncode == 77:

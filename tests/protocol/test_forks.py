@@ -88,3 +88,18 @@ def test_what_is_imported_ahead_asks_nvml_and_not_cuda(preload: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 0 or preload == "preload_transformers"
+
+
+def test_a_model_that_does_not_fit_is_given_up_at_once(tmp_path: Path) -> None:
+    module = "import torch\nraise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 40 GiB.')\n"
+    (tmp_path / "large.py").write_text(module)
+    (tmp_path / "d.csv").write_text("text,label\nfine,positive\n")
+    done = joulemark(
+        "run", "--task", "text-classification", "--model", "large:answer", "--dataset", tmp_path / "d.csv", "--out",
+        tmp_path / "r", "--queries", 2, "--repeats", 3, "--idle", 0, "--sensors", "fake", PYTHONPATH=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    (run,) = store.read_runs(tmp_path / "r")
+    assert run.failure is not None
+    assert (run.failure.phase, run.failure.kind) == ("load", "WorkloadError")
+    assert "does not fit on its device" in run.failure.message

@@ -25,6 +25,7 @@ _FACTS = {
     "dtype": "dtype",
     "device": "device",
     "attention": "attention",
+    "tf32": "TF32",
 }
 
 
@@ -220,6 +221,7 @@ class _Model(msgspec.Struct, gc=False):
     device: str
     weights_sha256: str | None = None
     attention: str | None = None
+    tf32: str | None = None
     revision: str | None = None
 
 

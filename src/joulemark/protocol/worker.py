@@ -144,6 +144,8 @@ def _failure(phase: str, error: Exception) -> Failure:
     message = " ".join(str(error).split()) or "no message"
     if isinstance(error, WorkloadError):
         return Failure(phase, UNUSABLE, message[:MESSAGE_MAX_N])
+    if phase == "load" and type(error).__name__ == "OutOfMemoryError":  # torch's, of a board
+        return Failure(phase, UNUSABLE, f"it does not fit on its device: {message}"[:MESSAGE_MAX_N])
     traceback.print_exc()
     return Failure(phase, type(error).__name__, message[:MESSAGE_MAX_N])
 

@@ -20,7 +20,7 @@ from joulemark.workloads.pretrained.bare import BECAUSE, build_drawing_pipeline
 from joulemark.workloads.sample_oddities import oddities
 from joulemark.workloads.samples import fill_in
 from joulemark.workloads.tasks import Task
-from joulemark.workloads.torch_setup import device_of, dtype_of, first_line, quietly, synchronise, threads
+from joulemark.workloads.torch_setup import device_of, dtype_of, first_line, quietly, synchronise, tf32_of, threads
 from joulemark.workloads.workload import Answer, Workload, WorkloadError
 
 # What takes noise away, by its name in a pipeline: in Würstchen there are two, one after the other.
@@ -102,6 +102,7 @@ def open_diffusers(cell: Cell, task: Task, queries_n: int) -> Iterator[Workload]
                 weights_sha256=None if folder is None else folder.weights_sha256,
                 attention=attention,
                 revision=None if folder is None else folder.revision,
+                tf32=tf32_of(device, dtype),
             ),
             samples_sha256=samples.sha256,
             oddities=partial(oddities, samples, task),

@@ -46,6 +46,23 @@ def dtype_of(name: str) -> Any:
     return dtype
 
 
+def tf32_of(device: Any, dtype: Any) -> str | None:
+    """What torch computes with the ten binary digits of TF32 where float32 is asked for; ``None``: nothing.
+
+    Only CUDA boards can. Convolutions do by default, products of matrices where the environment or a program says so.
+    Source: https://docs.pytorch.org/docs/stable/notes/cuda.html (TensorFloat-32)
+    """
+    import torch
+
+    if device.type != "cuda" or dtype is not torch.float32:
+        return None
+    kinds = (
+        ("matrix product", torch.backends.cuda.matmul.allow_tf32),
+        ("convolution", torch.backends.cudnn.allow_tf32),
+    )
+    return "+".join(name for name, allowed in kinds if allowed) or None
+
+
 def synchronise(device: Any) -> None:
     """Wait until the device has done all that it was told. A processor has, whenever torch returns."""
     import torch

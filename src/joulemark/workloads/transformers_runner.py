@@ -21,13 +21,13 @@ from joulemark.workloads.pretrained.bare import BECAUSE, build
 from joulemark.workloads.pretrained.boxes import Boxes, boxes
 from joulemark.workloads.pretrained.generation import captions, text
 from joulemark.workloads.pretrained.labels import image_labels, text_labels, word_tags
-from joulemark.workloads.pretrained.loading import Loaded, Opened, attention_used, load, text_model
+from joulemark.workloads.pretrained.loading import NO_LIMIT_N, Loaded, Opened, attention_used, load, text_model
 from joulemark.workloads.pretrained.masks import guesses
 from joulemark.workloads.pretrained.spans import spans
 from joulemark.workloads.sample_oddities import oddities
 from joulemark.workloads.samples import Samples
 from joulemark.workloads.tasks import Task
-from joulemark.workloads.torch_setup import quietly, threads
+from joulemark.workloads.torch_setup import quietly, tf32_of, threads
 from joulemark.workloads.workload import Answer, Score, Workload, WorkloadError
 
 _SHOWN_MAX_N = 2_000  # characters
@@ -97,10 +97,12 @@ def open_transformers(cell: Cell, task: Task, queries_n: int) -> Iterator[Worklo
                 weights_sha256=None if folder is None else folder.weights_sha256,
                 attention=attention,
                 revision=None if folder is None else folder.revision,
+                tf32=tf32_of(loaded.device, loaded.dtype),
             ),
             samples_sha256=samples.sha256,
             oddities=partial(oddities, samples, task),
             infer_batch=None if opened.alone else ask,
+            input_limit_n=None if opened.limit_n == NO_LIMIT_N else opened.limit_n,
         )
 
 
