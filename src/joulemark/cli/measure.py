@@ -52,7 +52,8 @@ def measure_command(command: Sequence[str], repeats_n: int, idle_s: float, setup
     if repeats_n < 1 or not 0 <= idle_s <= WAIT_MAX_S:
         raise MendableError(f"--repeats must be at least 1, and --idle from 0 to {WAIT_MAX_S:.0f} seconds")
     repeats: list[Repeat] = []
-    with open_meter(setup) as meter:
+    with open_meter(setup) as opened:
+        meter = opened.calibrated() if idle_s else opened
         for _ in range(repeats_n):
             try:
                 repeats.append(_once(meter, command, idle_s, setup, json_out))

@@ -29,6 +29,11 @@ class Ticks:
     second: Edge
     late_s: float
 
+    @property
+    def period_s(self) -> float:
+        """The time between them, at most."""
+        return (self.second.at_ns - self.first.at_ns) / 1e9 + self.late_s
+
     def power_w(self, channel: Channel) -> float | None:
         """The mean power between them; ``None`` where the counter was set back."""
         moved = unwrapped(channel, self.first, self.second)
@@ -42,9 +47,12 @@ def is_slow(channel: Channel) -> bool:
 
 
 def watch(
-    channels: Sequence[Channel], clock: Callable[[], int], sleep: Callable[[float], None] = time.sleep
+    channels: Sequence[Channel],
+    clock: Callable[[], int],
+    sleep: Callable[[float], None] = time.sleep,
+    longest_s: float | None = None,
 ) -> dict[str, Ticks]:
-    """Read the slow ones of ``channels`` until each has ticked twice, for three update periods at most.
+    """Read the slow ones of ``channels`` until each has ticked twice, for ``longest_s`` (else three periods) at most.
 
     Those that have not ticked twice by then, or fail, are left out.
     """
@@ -53,8 +61,9 @@ def watch(
     ticks: dict[str, list[Edge]] = {channel.name: [] for channel in slow}
     late_ns: dict[str, int] = {channel.name: 0 for channel in slow}
     read_ns: dict[str, int] = {}
-    longest_s = max((channel.update_period_s or 0.0 for channel in slow), default=0.0)
-    ends_ns = clock() + round(WAIT_PERIODS_N * longest_s * 1e9)
+    if longest_s is None:
+        longest_s = WAIT_PERIODS_N * max((channel.update_period_s or 0.0 for channel in slow), default=0.0)
+    ends_ns = clock() + round(longest_s * 1e9)
     waiting = list(slow)
     while waiting and clock() < ends_ns:
         for channel in tuple(waiting):

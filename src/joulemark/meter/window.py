@@ -22,6 +22,7 @@ Clock = Callable[[], int]
 Sample = Callable[[int, int], tuple[dict[str, Samples], float]]
 
 DISAGREES = "counter-disagrees"
+CALIBRATION_MAX_S = 2.0
 IDLE_READINGS_N = 10  # of a gauge in an idle window
 
 UNTOLD = "all-boards-counted"  # the reason code of boards of which nobody said whether they are ours
@@ -73,6 +74,25 @@ class Meter:
         channels = [
             replace(channel, in_use=False, users=None, reasons=_told(channel.reasons))
             if channel.component is component
+            else channel
+            for channel in self.channels
+        ]
+        return Meter(channels, self.absences, sample=self._sample, clock=self._clock)
+
+    def calibrated(self, sleep: Callable[[float], None] = time.sleep) -> Meter:
+        """The same channels, those slow counters with a longer update period that are seen to be slower than stated.
+
+        What is stated for a kind of device holds for most of it. A counter that is seen to be faster now may be slower
+        later, so that the stated period remains. Takes some tenths of a second where there are slow counters, else no
+        time.
+        """
+        from joulemark.meter.ticks import watch
+
+        ours = [channel for channel in self.counters if channel.in_use]
+        seen = watch(ours, self._clock, sleep, CALIBRATION_MAX_S)
+        channels = [
+            replace(channel, update_period_s=max(channel.update_period_s or 0.0, seen[channel.name].period_s))
+            if channel.name in seen
             else channel
             for channel in self.channels
         ]

@@ -158,7 +158,8 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
     setup = see_own_board(assignment.setup, cell)
     progress[0] = PHASES.index("open sensors")
     read_before, read_within, read_after = Readings(), Readings(), Readings()
-    with open_meter(setup) as meter:
+    with open_meter(setup) as opened:
+        meter = opened.calibrated()
         progress[0] = PHASES.index("load")
         read_samples(cell, queries_n=protocol.queries_n)
         window = meter.begin()
