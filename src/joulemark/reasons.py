@@ -26,6 +26,10 @@ REASONS: dict[str, Reason] = {
     "counter-stood-still": Reason(
         "the counter did not move in a window longer than its update period", "check the driver; use another sensor"
     ),
+    "energy-filtered": Reason(
+        "SGX is enabled, so that the processor blurs its energy counters: short windows may be far off",
+        "disable SGX in the firmware, or measure longer windows",
+    ),
     "window-too-short": Reason("fewer than ten updates of the sensor fit in the window", "make the window longer"),
     "no-samples": Reason("the gauge gave no sample in the window", "make the window longer"),
     "sampling-gap": Reason(

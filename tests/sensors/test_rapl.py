@@ -237,6 +237,16 @@ def test_dies_that_stand_still_are_not_taken_for_one(tmp_path: Path) -> None:
         assert len(here.channels) == 6
 
 
+@pytest.mark.parametrize(("flags", "reasons"), [("fpu sgx sgx_lc", ("energy-filtered",)), ("fpu sgxx", ())])
+def test_counters_that_the_processor_blurs_say_so(tmp_path: Path, flags: str, reasons: tuple[str, ...]) -> None:
+    zone(tmp_path, "intel-rapl:0", "package-0")
+    proc = tmp_path / "proc"
+    proc.mkdir()
+    (proc / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\nflags\t\t: {flags}\n")
+    with rapl(Setup(sysfs=tmp_path, proc=proc)) as here:
+        assert [channel.reasons for channel in here.channels] == [reasons]
+
+
 def test_a_zone_that_states_its_power_says_how_soon_it_may_wrap(tmp_path: Path) -> None:
     path = zone(tmp_path, "intel-rapl:0", "package-0")
     (path / "constraint_0_power_limit_uw").write_text("150000000\n")

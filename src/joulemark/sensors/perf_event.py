@@ -16,12 +16,12 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from joulemark.records import Absence, Channel, Component, Provenance, Quantity, ReadFailure
 from joulemark.sensors import Found, Setup
-from joulemark.sensors.rapl import RESOLUTION_J, UPDATE_PERIOD_S, mirror_absences, mirrors
+from joulemark.sensors.rapl import RESOLUTION_J, UPDATE_PERIOD_S, filter_reasons, mirror_absences, mirrors
 
 _SYSTEM_CALLS = {"x86_64": 298, "aarch64": 241}  # perf_event_open in the kernel's tables of system calls
 _ATTRIBUTES_BYTE = 64  # PERF_ATTR_SIZE_VER0: type, size, config; all else zero
@@ -85,7 +85,12 @@ def perf_event(setup: Setup) -> Iterator[Found]:
                 if event.component is Component.SYSTEM:
                     break  # the whole platform: every package shows the same
         repeated = mirrors((package, channel.read) for package, channel in opened if channel.name == package)
-        channels = [channel for package, channel in opened if package not in repeated or channel.name == "psys"]
+        reasons = filter_reasons(setup)
+        channels = [
+            replace(channel, reasons=reasons)
+            for package, channel in opened
+            if package not in repeated or channel.name == "psys"
+        ]
         again = frozenset(channel.name for _, channel in opened) - frozenset(channel.name for channel in channels)
         yield Found(tuple(channels), (*absences, *mirror_absences(repeated)), again)
 

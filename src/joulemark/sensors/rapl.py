@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from joulemark.records import Absence, Channel, Component, Provenance, Quantity, ReadFailure
@@ -82,9 +82,27 @@ def rapl(setup: Setup) -> Iterator[Found]:
             opened.append((zone, descriptor))
         repeated = mirrors((labels[zone.key], _reader(descriptor)) for zone, descriptor in opened if not zone.path[1:])
         again = {zone.key for zone, _ in opened if labels.get(zone.parent_key) in repeated}
-        channels = [_channel(zone, labels, descriptor) for zone, descriptor in opened if zone.key not in again]
+        reasons = filter_reasons(setup)
+        channels = [
+            replace(_channel(zone, labels, descriptor), reasons=reasons)
+            for zone, descriptor in opened
+            if zone.key not in again
+        ]
         absences += mirror_absences(repeated)
         yield Found(tuple(channels), tuple(absences), frozenset(labels[key] for key in again))
+
+
+def filter_reasons(setup: Setup) -> tuple[str, ...]:
+    """The reason code of counters that the processor blurs, which it does where SGX is enabled.
+
+    A measure against reading secrets from power (CVE-2020-8694, INTEL-SA-00389); Intel calls it energy filtering.
+    """
+    try:
+        with (setup.proc / "cpuinfo").open(errors="replace") as lines:
+            flags = next((line for line in lines if line.startswith("flags")), "")
+    except OSError:
+        return ()
+    return ("energy-filtered",) if "sgx" in flags.split() else ()
 
 
 def _zones(root: Path) -> list[_Zone]:
