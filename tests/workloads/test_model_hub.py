@@ -131,3 +131,21 @@ def test_only_one_copy_of_the_weights_is_wanted() -> None:
         wanted_files(pickled, "it", trust=(), texts_only=False)
     with pytest.raises(WorkloadError, match="no weights"):
         wanted_files(["config.json"], "it", trust=(), texts_only=False)
+
+
+def test_each_part_of_a_pipeline_has_its_own_kind_of_weights() -> None:
+    safe = [
+        "model_index.json", "unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.bin",
+        "vae_decoder/openvino_model.bin", "vae_decoder/openvino_model.xml",
+    ]  # fmt: skip
+    assert set(wanted_files(safe, "it", trust=(), texts_only=False)) == set(safe[:2])
+    mixed = [*safe, "safety_checker/config.json", "safety_checker/pytorch_model.bin"]
+    with pytest.raises(WorkloadError, match="it has only pickled weights in safety_checker, which could run any code"):
+        wanted_files(mixed, "it", trust=(), texts_only=False)
+    assert set(wanted_files(mixed, "it", trust=("pickled-weights",), texts_only=False)) == {*safe[:2], *mixed[-2:]}
+
+
+@pytest.mark.parametrize("name", ["bpe.codes", "spm.model", "source.spm", "merges.txt", "sentencepiece.bpe.model"])
+def test_what_tokenizers_read_is_wanted(name: str) -> None:
+    files = ["config.json", name, "model.safetensors"]
+    assert set(wanted_files(files, "it", trust=(), texts_only=False)) == set(files)

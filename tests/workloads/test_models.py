@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from joulemark.records import Cell
+from joulemark.records import Cell, Settings
 from joulemark.workloads import WorkloadError, missing, open_workload, preloads, prepare, task_ids
 from joulemark.workloads.miniature import FACTS_FILE, build, folder_of
 
@@ -263,6 +265,32 @@ def test_ten_tasks() -> None:
 
 def test_a_revision_where_there_can_be_none_is_refused(reviews: Cell) -> None:
     assert "leave it out" in (missing(replace(reviews, model_revision="main")) or "")
+
+
+def _drawn(cell: Cell) -> Cell:
+    return replace(cell, settings=replace(cell.settings, weights="random"))
+
+
+def test_what_a_detector_of_the_study_needs_is_said_before_it_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    asked = Cell("object-detection", "", "miniature:scenes", settings=Settings(device="cpu", threads_n=1))
+    needs_timm = [
+        "SenseTime/deformable-detr", "facebook/detr-resnet-101", "facebook/detr-resnet-50",
+        "polejowska/detr-r50-cd45rb-1ah-6l", "polejowska/detr-r50-cd45rb-8ah-6l-gelu-corrected",
+    ]  # fmt: skip
+    for model in needs_timm if find_spec("timm") is None else ():
+        cell = replace(asked, model=model)
+        said = str(missing(cell))
+        assert said.startswith(f"{model} has a backbone of timm, which is not installed: pip install")
+        assert "\n" not in said
+        with pytest.raises(WorkloadError, match="backbone of timm"):
+            prepare(cell)
+        assert missing(_drawn(cell)) is None
+        assert "timm" not in str(missing(replace(cell, model_revision="no_timm")))
+    deta = replace(asked, model="jozhang97/deta-swin-large")
+    assert ("can no longer load" in str(missing(deta))) == (int(version("transformers").split(".")[0]) >= 5)
+    assert missing(_drawn(deta)) is None
+    assert "the hub cannot be asked" in str(missing(replace(asked, model="hustvl/yolos-tiny")))
 
 
 def test_an_architecture_alone_needs_no_weights(reviews: Cell, encoder: Path) -> None:

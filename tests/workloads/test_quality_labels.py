@@ -87,6 +87,18 @@ def test_entities_count_whole_and_by_kind() -> None:
     assert found.each == [0, 0]
 
 
+def test_tags_without_a_place_are_inside_of_an_entity() -> None:
+    golds = [("B-PER", "I-PER", "O", "B-LOC"), ("I-MISC", "O")]
+    bare = tags([("PER", "PER", "O", "LOC"), ("ORG", "O")], golds)
+    spelled = tags([("I-PER", "I-PER", "O", "I-LOC"), ("I-ORG", "O")], golds)
+    assert isinstance(bare, Scored)
+    assert bare == spelled
+    assert bare.metrics["entity_f1"] == pytest.approx(2 / 3)
+    other_way = tags([("B-PER", "I-PER", "O", "B-LOC")], [("per", "per", "o", "loc")])
+    assert isinstance(other_way, Scored)
+    assert other_way.metrics["entity_f1"] == 1
+
+
 def test_tags_that_cannot_be_compared() -> None:
     assert tags([("O",)], [("O",)]) == "no word of the samples belongs to an entity"
     assert tags([("O",)], [("B-PER", "O")]) == "an answer has 1 tags where the dataset has 2"

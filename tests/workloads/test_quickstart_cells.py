@@ -39,9 +39,11 @@ def test_answers_are_repeatable_silent_and_scored(
     assert workload.model.dtype == "float32"
     assert workload.model.device == "cpu"
     assert workload.model.weights_sha256
-    assert all(workload.show(answer) and len(workload.show(answer)) <= 2_000 for answer in answers)
+    shown = [workload.show(answer) for answer in answers]
+    assert all(len(one) <= 2_000 for one in shown)
     assert len(score.per_sample) == QUERIES_N
     if quickstart_cell.model in FLOORS:
+        assert all(shown)  # random weights may say nothing before their first ending token
         assert workload.model.weights == "trained"
         assert score.quality.value is not None
         assert score.quality.value >= FLOORS[quickstart_cell.model]

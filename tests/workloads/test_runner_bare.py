@@ -10,7 +10,7 @@ import pytest
 import text_families
 from text_families import DATASETS, TEXT_FAMILIES
 
-from joulemark.records import Cell, Settings
+from joulemark.records import Cell, Purpose, Settings
 from joulemark.workloads import WorkloadError, open_workload
 from joulemark.workloads.catalogue import find_catalogue_model
 from joulemark.workloads.torch_setup import device_of, free_byte
@@ -46,6 +46,26 @@ def test_a_model_of_the_catalogue(task: str, model: str, dataset: str, settings:
         assert [answer.output_tokens_n for answer in answers] == [3, 3]
     if task != "image-classification":
         assert all(answer.input_tokens_n for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("task", "dataset", "settings", "written_n"),
+    [
+        ("text-classification", "rotten_tomatoes", {"new_tokens_max_n": 19}, 2),  # 1.01 words
+        ("text-classification", "imdb:first-50-words", {"new_tokens_max_n": 1}, 1),
+        ("question-answering", "squad", {"new_tokens_max_n": 65}, 3),  # 2.045 words
+        ("question-answering", "sciq", {"new_tokens_min_n": 7, "new_tokens_max_n": 19}, 7),
+        ("summarization", "samsum", {"new_tokens_min_n": 0, "new_tokens_max_n": 19}, 14),  # 10.23 words
+        ("summarization", "samsum", {"new_tokens_min_n": 15, "new_tokens_max_n": 15}, 15),
+    ],
+)
+def test_a_prompted_architecture_writes_as_much_as_the_studys_did(
+    task: str, dataset: str, settings: dict[str, Any], written_n: int
+) -> None:
+    settings = {"input_tokens_max_n": 64, **settings}
+    cell = Cell(task, "google/flan-t5-base", dataset, Purpose.MULTI_PURPOSE, settings=replace(SETTINGS, **settings))
+    with open_workload(cell, queries_n=1) as workload:
+        assert workload.infer(0).output_tokens_n == written_n
 
 
 def test_a_folder_with_a_configuration_and_no_weights(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ import vision_families
 from text_families import DATASETS, TEXT_FAMILIES, TextFamily
 from vision_families import VISION_FAMILIES
 
-from joulemark.records import Cell, Settings
+from joulemark.records import Cell, Purpose, Settings
 from joulemark.workloads import WorkloadError, open_workload
 from joulemark.workloads.miniature import corpora
 
 FAMILIES = {family.name: family for family in TEXT_FAMILIES}
+VISION = {family.name: family for family in VISION_FAMILIES}
 LONG = " ".join(["the film was great and the food was not"] * 60)
 
 
@@ -91,6 +92,49 @@ def test_a_fixed_length_is_kept(name: str, beams_n: int, tmp_path: Path) -> None
         assert [workload.infer(sample_i).output_tokens_n for sample_i in range(6)] == [9] * 6
 
 
+def _end_at(folder: Path, end_i: int) -> None:
+    """Make a token the one that ends the texts of the model in a folder."""
+    for file in (folder / "config.json", folder / "generation_config.json"):
+        said = json.loads(file.read_text())
+        for part in (said, *(said[inner] for inner in ("text_config", "decoder") if inner in said)):
+            for key in ("eos_token_id", "sep_token_id"):
+                if key in part:
+                    part[key] = end_i
+        if file.name == "generation_config.json":
+            said["eos_token_id"] = end_i
+        file.write_text(json.dumps(said))
+
+
+@pytest.mark.parametrize(
+    "name", ["bart", "pegasus", "t5", "gpt2", "llama", "bloom", "git", "blip", "blip-2-opt", "vit-gpt2"]
+)
+def test_a_fixed_length_does_not_change_what_is_said(name: str, tmp_path: Path) -> None:
+    """A text that ends early is computed on to the length, and all of it counted, but the answer is the model's own."""
+    if name in FAMILIES:
+        cell = _built(name, tmp_path)
+    else:
+        vision_families.build(VISION[name], tmp_path)
+        cell = Cell("image-to-text", str(tmp_path), "miniature:scenes", settings=Settings(device="cpu", threads_n=1))
+    free, fixed = _set(cell, new_tokens_min_n=0, new_tokens_max_n=9), _set(cell, new_tokens_min_n=9, new_tokens_max_n=9)
+
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    with open_workload(fixed, queries_n=1) as workload:
+        longest = str(workload.infer(0).value)
+    # Any token that it says in the middle of a text can be the one that ends it.
+    said = tokenizer(longest, add_special_tokens=False)["input_ids"]
+    _end_at(tmp_path, said[len(said) // 2])
+    with open_workload(free, queries_n=4) as workload:
+        own = [workload.infer(sample_i) for sample_i in range(4)]
+    with open_workload(fixed, queries_n=4) as workload:
+        assert workload.infer_batch is not None
+        for answers in ([workload.infer(sample_i) for sample_i in range(4)], workload.infer_batch(range(4))):
+            assert [answer.value for answer in answers] == [answer.value for answer in own]
+            assert [answer.output_tokens_n for answer in answers] == [9] * 4
+    assert any(answer.output_tokens_n != 9 for answer in own)
+
+
 def test_texts_that_end_early_are_counted_to_their_end(tmp_path: Path) -> None:
     """A BART whose bias towards the end overrules the rest ends as soon as it may: after the shortest length."""
     from safetensors.torch import load_file, save_file
@@ -160,6 +204,84 @@ def test_a_cut_input_is_its_beginning(tmp_path: Path) -> None:
     assert cut.value != whole.value
 
 
+@pytest.mark.parametrize("name", ["gpt2", "bloom", "flan-t5"])
+@pytest.mark.parametrize(
+    ("template", "columns"),
+    [
+        ("{text} Is it good? Answer:", ("text",)),
+        ('{question}? Find it in: "{context}". Answer:', ("question", "context")),
+        ("In {context}: {question}", ("question", "context")),
+    ],
+)
+def test_what_a_prompt_says_after_a_long_text_is_kept(
+    name: str, template: str, columns: tuple[str, ...], tmp_path: Path
+) -> None:
+    import transformers
+    from transformers import AutoTokenizer
+
+    family: TextFamily = FAMILIES[name]
+    text_families.build(family, "summarization", tmp_path)
+    long, limit_n = columns[-1], 60
+    rows = [dict.fromkeys(columns, "where is the cat") | {long: text} for text in ("the film", LONG)]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = Settings(device="cpu", threads_n=1, prompt=template, input_tokens_max_n=limit_n, new_tokens_max_n=6)
+    task = "question-answering" if len(columns) == 2 else "text-classification"
+    cell = Cell(task, str(tmp_path), str(data), Purpose.MULTI_PURPOSE, settings=settings)
+    with open_workload(cell, queries_n=2) as workload:
+        answers = [workload.infer(sample_i) for sample_i in range(2)]
+        assert workload.infer_batch is not None
+        assert [answer.value for answer in workload.infer_batch([0, 1])] == [answer.value for answer in answers]
+
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    behind = name == "flan-t5"
+    auto_class = "AutoModelForSeq2SeqLM" if behind else "AutoModelForCausalLM"
+    model = getattr(transformers, auto_class).from_pretrained(tmp_path).eval()
+    whole = tokenizer(LONG, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    cuts = [template.format_map(rows[1] | {long: LONG[:end]}) for _, end in reversed(whole)]
+    fitting = next(cut for cut in cuts if len(tokenizer(cut)["input_ids"]) <= limit_n)
+    for prompt, answer in zip((template.format_map(rows[0]), fitting), answers, strict=True):
+        inputs = tokenizer(prompt, return_tensors="pt")
+        read_n = inputs["input_ids"].shape[-1]
+        written = model.generate(**inputs, do_sample=False, max_new_tokens=6, pad_token_id=0)
+        pieces = written[0, 1 if behind else read_n :]
+        assert answer.value == tokenizer.decode(pieces, skip_special_tokens=True).strip()
+        assert answer.input_tokens_n == read_n
+    assert answers[1].input_tokens_n == limit_n
+
+
+def test_a_template_that_is_too_long_itself_is_cut(tmp_path: Path) -> None:
+    cell = _set(_reading(_built("gpt2", tmp_path), tmp_path, LONG), input_tokens_max_n=12)
+    with open_workload(_set(cell, prompt=LONG + " {text} Answer:"), queries_n=1) as workload:
+        assert workload.infer(0).input_tokens_n == 12
+
+
+@pytest.mark.parametrize("name", ["llava", "qwen2-vl"])
+def test_a_model_that_has_to_be_asked_about_an_image_is_refused(name: str, tmp_path: Path) -> None:
+    import family_tokenizers as kinds
+    from transformers import LlavaConfig, LlavaForConditionalGeneration, Qwen2VLConfig, Qwen2VLForConditionalGeneration
+
+    tokenizer = kinds.llama(64)
+    text = text_families.llama(tokenizer).to_dict()
+    small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 37}
+    model: Any
+    if name == "llava":
+        looks = {"model_type": "clip_vision_model", "image_size": 32, "patch_size": 8, **small}
+        model = LlavaForConditionalGeneration(LlavaConfig(vision_config=looks, text_config=text, image_token_index=5))
+    else:
+        looks = {"depth": 1, "embed_dim": 32, "num_heads": 2, "hidden_size": 32}
+        config = Qwen2VLConfig(
+            text_config={**small, "vocab_size": len(tokenizer), "num_key_value_heads": 2}, vision_config=looks
+        )
+        model = Qwen2VLForConditionalGeneration(config)
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    vision_families.image_processor("CLIP", size={"shortest_edge": 32}, crop_size=32).save_pretrained(tmp_path)
+    cell = Cell("image-to-text", str(tmp_path), "miniature:scenes", settings=Settings(device="cpu", threads_n=1))
+    said = _refusal(cell)
+    assert f"is a {type(model).__name__}, which has to be told in words what to do with an image" in said
+
+
 def test_led_looks_at_everything_from_its_first_token(tmp_path: Path) -> None:
     from transformers import AutoTokenizer, LEDForConditionalGeneration
 
@@ -207,8 +329,7 @@ def test_phases_are_parts_of_the_query(name: str, beams_n: int, tmp_path: Path) 
     if name in FAMILIES:
         cell = _built(name, tmp_path)
     else:
-        family = next(family for family in VISION_FAMILIES if family.name == name)
-        vision_families.build(family, tmp_path)
+        vision_families.build(VISION[name], tmp_path)
         cell = Cell("image-to-text", str(tmp_path), "miniature:scenes", settings=Settings(device="cpu", threads_n=1))
     cell = _set(cell, new_tokens_min_n=1, new_tokens_max_n=1, beams_n=beams_n)
     longer = _set(cell, new_tokens_min_n=12, new_tokens_max_n=12)

@@ -204,6 +204,84 @@ def test_a_captioner_may_lack_the_pooler_that_it_does_not_use(tmp_path: Path) ->
     assert workload.model.weights == "trained"
 
 
+def test_sinusoids_may_be_missing(tmp_path: Path) -> None:
+    """The hub's Pegasus models hold none; transformers computes them."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    cell = _set(_cell("pegasus", tmp_path), new_tokens_min_n=0, new_tokens_max_n=8)
+    weights = load_file(tmp_path / "model.safetensors")
+    for name, tensor in weights.items():
+        if "embed_positions" in name:
+            angles = torch.arange(len(tensor))[:, None] / 10_000 ** (torch.arange(0, 32, 2) / 32)
+            tensor.copy_(torch.cat([angles.sin(), angles.cos()], dim=-1))
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with open_workload(cell, queries_n=4) as workload:
+        before = [workload.infer(sample_i).value for sample_i in range(4)]
+    kept = {name: tensor for name, tensor in weights.items() if "embed_positions" not in name}
+    assert len(kept) == len(weights) - 2
+    save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with open_workload(cell, queries_n=4) as workload:
+        assert [workload.infer(sample_i).value for sample_i in range(4)] == before
+        assert workload.model.weights == "trained"
+    # Positions that were learned are missed.
+    cell = _cell("bart", tmp_path / "bart")
+    weights = load_file(tmp_path / "bart" / "model.safetensors")
+    kept = {name: tensor for name, tensor in weights.items() if "encoder.embed_positions" not in name}
+    save_file(kept, tmp_path / "bart" / "model.safetensors", metadata={"format": "pt"})
+    assert "1 tensors of BartForConditionalGeneration missing" in _refusal(cell)
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+def test_the_head_of_microsofts_deberta_is_read(pickled: bool, tmp_path: Path) -> None:
+    """Its tensors are called lm_predictions, and its configuration does not say so."""
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    text_families.build(TEXT["deberta"], "fill-mask", tmp_path, legacy=False, tie_word_embeddings=False)
+    model = AutoModelForMaskedLM.from_pretrained(tmp_path).eval()
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config.pop("legacy") is False
+    config.pop("tie_word_embeddings")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    weights = load_file(tmp_path / "model.safetensors")
+    assert any(name.startswith("lm_predictions.lm_head.") for name in weights)
+    if pickled:
+        torch.save(weights, tmp_path / "pytorch_model.bin")
+        (tmp_path / "model.safetensors").unlink()
+    trust = ("pickled-weights",) if pickled else ()
+    settings = Settings(device="cpu", threads_n=1, trust=trust)
+    cell = Cell("fill-mask", str(tmp_path), DATASETS["fill-mask"], settings=settings)
+    with open_workload(cell, queries_n=3) as workload:
+        answers = [workload.infer(sample_i) for sample_i in range(3)]
+        quality = workload.score(answers).quality
+    assert workload.model.weights == "trained"
+    assert quality.value is not None
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    for row, answer in zip(corpora.rows("cloze", "test", 3), answers, strict=True):
+        inputs = tokenizer(row["text"].replace("[MASK]", tokenizer.mask_token), return_tensors="pt")
+        with torch.inference_mode():
+            logits = model(**inputs).logits[inputs["input_ids"] == tokenizer.mask_token_id]
+        assert answer.value == tuple(tokenizer.decode([piece]).strip() for piece in logits[0].topk(5).indices)
+
+
+@pytest.mark.parametrize(
+    ("name", "own_n"), [("bert", 64), ("roberta", 64), ("bart", 96), ("gpt2", 96 - 10), ("t5", None), ("bloom", None)]
+)
+def test_the_limit_of_inputs_is_told(name: str, own_n: int | None, tmp_path: Path) -> None:
+    cell = _cell(name, tmp_path)
+    for asked_n, limit_n in ((None, own_n), (32, 32), (512, min(512, own_n or 512))):
+        with open_workload(_set(cell, input_tokens_max_n=asked_n), queries_n=1) as workload:
+            assert workload.input_limit_n == limit_n
+
+
+def test_what_reads_no_text_or_all_of_it_has_no_limit(tmp_path: Path) -> None:
+    for name, task in (("vit", None), ("bert", "question-answering")):
+        with open_workload(_cell(name, tmp_path / name, task), queries_n=1) as workload:
+            assert workload.input_limit_n is None
+
+
 def test_pickled_weights_that_are_trusted(tmp_path: Path) -> None:
     import torch
     from safetensors.torch import load_file

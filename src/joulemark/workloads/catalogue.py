@@ -44,6 +44,7 @@ class CatalogueModel:
     verification: str
     parameters_note: str | None
     note: str | None
+    trained_needs: str | None  # what loading the hub's weights takes besides: "timm", or "transformers<5"
 
 
 @cache
@@ -70,6 +71,7 @@ def catalogue_models() -> tuple[CatalogueModel, ...]:
             verification=row["verification"],
             parameters_note=row["parameters_note"] or None,
             note=row["note"] or None,
+            trained_needs=row["trained_needs"] or None,
         )
         for row in csv.DictReader(text.splitlines())
     )

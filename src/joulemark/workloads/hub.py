@@ -21,7 +21,8 @@ from joulemark.workloads.workload import WorkloadError
 PROBE_S = 1.0  # for the name and the connection together
 METADATA_S = 10.0
 
-_TEXTS = ("*.json", "*.txt", "*.model", "*.jinja", "*.bpe", "*.vocab", "*.tiktoken")
+_TEXTS = ("*.json", "*.txt", "*.model", "*.jinja", "*.bpe", "*.vocab", "*.tiktoken", "*.codes", "*.spm")
+_PICKLED = "*pytorch_model*.bin"  # those of OpenVINO end in .bin as well
 _VARIANTS = ("*.fp16.*", "*.bf16.*", "*.non_ema.*", "*.onnx*")  # further copies of the same weights
 
 
@@ -127,10 +128,11 @@ def wanted_files(names: list[str], what: str, *, trust: tuple[str, ...], texts_o
     """Which files of a model's repository loading it needs.
 
     A pipeline of diffusers keeps its parts in folders, next to single-file copies that are not needed. A model of
-    transformers lies at the top.
+    transformers lies at the top. Each folder has its own kind of weights: an old safety checker may lie pickled beside
+    parts in safetensors.
 
     Raises:
-        WorkloadError: there are no weights, or only pickled ones and ``trust`` does not allow them.
+        WorkloadError: there are no weights, or a folder has only pickled ones and ``trust`` does not allow them.
     """
     in_parts = "model_index.json" in names
     placed = [name for name in names if in_parts or "/" not in name]
@@ -141,13 +143,15 @@ def wanted_files(names: list[str], what: str, *, trust: tuple[str, ...], texts_o
         return tuple(texts)
     plain = [name for name in placed if not _matches(name, _VARIANTS) and ("/" in name or not in_parts)]
     weights = [name for name in plain if name.endswith(".safetensors")]
-    if not weights:
-        weights = [name for name in plain if name.endswith(".bin")]
-        if weights and "pickled-weights" not in trust:
-            raise WorkloadError(
-                f"{what} has only pickled weights, which could run any code; "
-                "name another revision, or allow them with --set trust=pickled-weights"
-            )
+    safe = {_folder(name) for name in weights}
+    pickled = [name for name in plain if fnmatchcase(name, _PICKLED) and _folder(name) not in safe]
+    if pickled and "pickled-weights" not in trust:
+        where = f" in {', '.join(sorted({_folder(name) for name in pickled}))}" if in_parts else ""
+        raise WorkloadError(
+            f"{what} has only pickled weights{where}, which could run any code; "
+            "name another revision, or allow them with --set trust=pickled-weights"
+        )
+    weights += pickled
     if not weights:
         raise WorkloadError(f"{what} holds no weights (*.safetensors)")
     return (*texts, *weights)
@@ -171,6 +175,10 @@ def _write_ref(folder: Path, revision: str, commit: str) -> None:
     ref = folder.parent.parent / "refs" / revision
     ref.parent.mkdir(parents=True, exist_ok=True)
     ref.write_text(commit)
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -59,14 +59,14 @@ def tags(values: Sequence[Any], golds: Sequence[Any]) -> Scored | str:
 
     An entity is right where its words and its kind are. ``entity_f1`` takes all entities together (Tjong Kim Sang and
     De Meulder, "Introduction to the CoNLL-2003 Shared Task", 2003); ``macro_entity_f1`` is the mean over kinds. A
-    sentence's own score is 1 where all of its tags are right.
+    tag without a place, "PER", is inside of an entity. A sentence's own score is 1 where all of its tags are right.
 
     Returns:
         The metrics, or why they cannot be computed.
     """
     from seqeval.metrics import accuracy_score, f1_score
 
-    given, wanted = ([[str(tag).upper() for tag in sentence] for sentence in side] for side in (values, golds))
+    given, wanted = ([[_tag(tag) for tag in sentence] for sentence in side] for side in (values, golds))
     for one, other in zip(given, wanted, strict=True):
         if len(one) != len(other):
             return f"an answer has {len(one)} tags where the dataset has {len(other)}"
@@ -128,6 +128,12 @@ def _several(value: Any) -> Sequence[Any]:
 
 def _best(value: Any) -> Any:
     return next(iter(_several(value)), None)
+
+
+def _tag(value: Any) -> str:
+    """A tag as seqeval reads it: in upper case, and "I-PER" for a bare "PER", which it would take for a kind "ER"."""
+    tag = str(value).upper()
+    return tag if tag == "O" or "-" in tag else f"I-{tag}"
 
 
 def _kind(tag: str) -> str:

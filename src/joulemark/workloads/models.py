@@ -10,6 +10,8 @@ import os
 import re
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from joulemark.records import Cell
@@ -71,6 +73,7 @@ def fetch_model(cell: Cell) -> None:
     if cell.model.startswith(MINIATURE):
         miniature.build(cell.model.removeprefix(MINIATURE))
         return
+    _check_libraries(cell)
     try:
         _need_here(cell)
     except NotHere:
@@ -91,6 +94,7 @@ def check_model(cell: Cell) -> None:
     if cell.model.startswith(MINIATURE):
         path_of(cell)
     else:
+        _check_libraries(cell)
         try:
             _need_here(cell)
         except NotHere as error:
@@ -113,6 +117,26 @@ def _need_here(cell: Cell) -> None:
 def _why_unreachable(_endpoint: str, _offline: bool) -> str | None:
     """Asked once for all cells of a study."""
     return hub.why_unreachable()
+
+
+def _check_libraries(cell: Cell) -> None:
+    """Refuse trained weights of the catalogue that the installed libraries cannot load, before they are fetched.
+
+    A revision that the cell names may need less: facebook/detr-resnet-50 has one without timm.
+    """
+    found = find_catalogue_model(cell.model)
+    if found is None or is_architecture_only(cell) or cell.model_revision:
+        return
+    if found.trained_needs == "timm" and find_spec("timm") is None:
+        raise WorkloadError(
+            f"{cell.model} has a backbone of timm, which is not installed: pip install 'joulemark[detection]', which "
+            "brings torchvision along; its architecture alone (weights = random) runs without"
+        )
+    if found.trained_needs == "transformers<5" and int(version("transformers").split(".")[0]) >= 5:
+        raise WorkloadError(
+            f"transformers {version('transformers')} can no longer load {cell.model}: pip install 'transformers<5' in "
+            "an environment of its own; its architecture alone (weights = random) runs here"
+        )
 
 
 def _check_memory(cell: Cell) -> None:

@@ -44,7 +44,7 @@ class Workload:
     ``infer(i)`` answers sample ``i`` (0 ≤ i < ``samples_n``) and touches neither network nor disk. ``infer_batch``
     answers several samples, in their order, in one call. ``score`` takes the
     answers to samples 0, 1, …, in that order; index ``q`` is the answer to sample ``q % samples_n``.
-    ``oddities`` is asked after the window.
+    ``oddities`` is asked after the window. ``input_limit_n`` is where inputs are cut, in tokens, if they are.
     ``show`` turns an answer's value into the text kept with the run.
     """
 
@@ -56,3 +56,4 @@ class Workload:
     samples_sha256: str
     oddities: Callable[[], tuple[str, ...]] = tuple  # reason codes for what is odd about the samples
     infer_batch: Callable[[Sequence[int]], Sequence[Answer]] | None = None  # several at once, where the model can
+    input_limit_n: int | None = None  # the lower of the model's own and the cell's; None: no input is cut

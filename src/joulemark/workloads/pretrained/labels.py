@@ -35,7 +35,7 @@ def text_labels(loaded: Loaded, _: Samples) -> Opened:
         best = loaded.model(**takes(loaded.model, batch.to(loaded.device))).logits.argmax(-1).tolist()
         return [Answer(names[label_i], input_n) for label_i, input_n in zip(best, inputs_n, strict=True)]
 
-    return Opened(ask)
+    return Opened(ask, limit_n=limit_n)
 
 
 def word_tags(loaded: Loaded, _: Samples) -> Opened:
@@ -67,7 +67,7 @@ def word_tags(loaded: Loaded, _: Samples) -> Opened:
             answers.append(Answer(tuple(tags), input_n))
         return answers
 
-    return Opened(ask)
+    return Opened(ask, limit_n=limit_n)
 
 
 def image_labels(loaded: Loaded, _: Samples) -> Opened:

@@ -45,12 +45,14 @@ class Opened:
 
     ``ask`` answers one or several samples, in their order. ``likelihoods`` says for every sample of the cell the
     negative log-likelihood of its text in nats, and over how many tokens that is summed; it takes its time. ``alone``
-    says why samples can only be asked one by one.
+    says why samples can only be asked one by one. ``limit_n`` is where inputs are cut, in tokens; ``NO_LIMIT_N`` or
+    ``None`` where they are not.
     """
 
     ask: Callable[[Sequence[Row]], list[Answer]]
     likelihoods: Callable[[], list[tuple[float, int] | None]] | None = None
     alone: str | None = None
+    limit_n: int | None = None
 
 
 def load(model_class: str, cell: Cell, task: Task, folder: Path, *, complete: bool) -> Loaded:
@@ -64,18 +66,30 @@ def load(model_class: str, cell: Cell, task: Task, folder: Path, *, complete: bo
     import transformers
 
     device, dtype = device_of(cell.settings.device), dtype_of(cell.settings.dtype)
-    try:
-        model, told = getattr(transformers, model_class).from_pretrained(
+
+    def read(**of_config: Any) -> tuple[Any, Mapping[str, Any]]:
+        both: tuple[Any, Mapping[str, Any]] = getattr(transformers, model_class).from_pretrained(
             folder,
             dtype=dtype,
             use_safetensors=None if "pickled-weights" in cell.settings.trust else True,
             output_loading_info=True,
             **from_disk(cell),
             **attention_option(cell),
+            **of_config,
         )
+        return both
+
+    try:
+        model, told = read()
+        if getattr(model.config, "legacy", False) and any(
+            "lm_predictions." in name for name in told["unexpected_keys"]
+        ):
+            # Microsoft's DeBERTas name their head so; transformers makes another one, at random, unless told not to.
+            # Version 4 would then tie the wrong layer of it to the embeddings.
+            model, told = read(legacy=False, tie_word_embeddings=False)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise WorkloadError(f"{cell.model} does not load for {task.task_id}: {first_line(error)}") from error
-    missing_n = sum(not _can_be_missing(name, task) for name in told["missing_keys"])
+    missing_n = sum(not _can_be_missing(name, model, task) for name in told["missing_keys"])
     if missing_n and complete:
         made_for = ", ".join(model.config.architectures or ()) or "something else"
         raise WorkloadError(
@@ -183,7 +197,8 @@ def input_limit_n(loaded: Loaded, tokenizer: Any, *, reserved_n: int = 0) -> int
     """How many tokens of an input are read; longer ones are cut off on the right.
 
     The lower of what the model has positions for and of what its tokenizer says, less ``reserved_n`` tokens that
-    share them with the input; and no more than the cell's ``input_tokens_max_n``. It can come out below 1.
+    share them with the input; and no more than the cell's ``input_tokens_max_n``. It can come out below 1, and is
+    ``NO_LIMIT_N`` where nothing limits it.
 
     Raises:
         WorkloadError: the cell's limit is no positive number.
@@ -192,7 +207,7 @@ def input_limit_n(loaded: Loaded, tokenizer: Any, *, reserved_n: int = 0) -> int
     if asked_n is not None and asked_n < 1:
         raise WorkloadError(f"input_tokens_max_n is {asked_n}; an input has at least one token")
     own_n: int = min(tokenizer.model_max_length, positions_n(loaded.model), NO_LIMIT_N)
-    return min(own_n - reserved_n, asked_n or NO_LIMIT_N)
+    return min(own_n - reserved_n if own_n < NO_LIMIT_N else NO_LIMIT_N, asked_n or NO_LIMIT_N)
 
 
 def tokenizer_of(loaded: Loaded, *, padding_side: str, **options: Any) -> Any:
@@ -230,9 +245,14 @@ def parts_of(cell: Cell, folder: Path) -> Callable[..., Any]:
     return part
 
 
-def _can_be_missing(name: str, task: Task) -> bool:
-    """Whether a tensor that a folder lacks changes no answer: captioners do not use the pooler of their encoder."""
-    return name.endswith(_MADE_ANEW) or (task.task_id == "image-to-text" and ".pooler." in name)
+def _can_be_missing(name: str, model: Any, task: Task) -> bool:
+    """Whether a tensor that a folder lacks changes no answer.
+
+    Sinusoids are computed: the Pegasus of the hub has none. Captioners do not use the pooler of their encoder.
+    """
+    if name.endswith(_MADE_ANEW) or (task.task_id == "image-to-text" and ".pooler." in name):
+        return True
+    return "Sinusoidal" in type(model.get_submodule(name.rpartition(".")[0])).__name__
 
 
 def _pil_backend() -> dict[str, Any]:

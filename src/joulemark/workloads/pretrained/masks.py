@@ -55,7 +55,7 @@ def guesses(loaded: Loaded, samples: Samples) -> Opened:
             found.append(one)
         return found
 
-    return Opened(ask, likelihoods)
+    return Opened(ask, likelihoods, limit_n=limit_n)
 
 
 def _own_text(row: Row) -> str:
