@@ -105,7 +105,8 @@ REASONS: dict[str, Reason] = {
         "the samples are sorted by their right answers, or all have the same one", 'sample = "random:SEED"'
     ),
     "inputs-cut": Reason(
-        "half of the inputs or more are as long as the longest allowed: they were cut there", "raise input_tokens_max_n"
+        "half of the inputs or more are as long as the longest that is read: they were cut there",
+        "raise input_tokens_max_n, or take a model that reads more",
     ),
     "warm-up-inside": Reason("the first tenth of the queries was more than 10 % slower", "raise warmup_n"),
     "assumed-constant": Reason(

@@ -11,7 +11,7 @@ from joulemark.protocol.study import (
     study_names,
     with_settings,
 )
-from joulemark.records import Protocol, Purpose
+from joulemark.records import Protocol, Purpose, Settings
 from joulemark.workloads.catalogue import catalogue_models
 
 GOOD = """
@@ -189,3 +189,45 @@ def test_a_single_cell_is_a_study_with_a_name_fit_for_a_folder() -> None:
     assert len(study.cells) == 1
     assert "/" not in study.name
     assert not study.name.startswith(".")
+
+
+@pytest.mark.parametrize(
+    ("cell", "settings", "says"),
+    [
+        ('task = "text-classification"', "image_px = 64", "text-classification does not use image_px"),
+        ('task = "text-classification"', 'prompt = "{text}"', "does not use prompt"),
+        ('task = "text-classification"\npurpose = "multi-purpose"', 'prompt = "{text}"', None),
+        ('task = "image-to-text"', 'prompt = "what is this?"', "does not use prompt"),
+        ('task = "image-to-text"', "new_tokens_max_n = 5", None),
+        ('task = "image-classification"', "input_tokens_max_n = 5", "does not use input_tokens_max_n"),
+        ('task = "text-to-image"', "steps_n = 3", None),
+        ('task = "text-to-image"', "beams_n = 3", "does not use beams_n"),
+        ('task = "text-to-image"', "beams_n = 1", None),
+    ],
+)
+def test_a_setting_that_changes_nothing_is_refused(cell: str, settings: str, says: str | None) -> None:
+    text = f'[[cells]]\n{cell}\nmodel = "./m"\ndataset = "d.jsonl"\n[cells.settings]\n{settings}\n'
+    if says is None:
+        (found,) = parse_study(text, "mine.toml").cells
+        assert "beams_n" in settings or found.settings != Settings()
+        return
+    with pytest.raises(StudyError, match=says):
+        parse_study(text, "mine.toml")
+
+
+def test_a_setting_of_all_cells_has_to_concern_one_of_them() -> None:
+    cells = "".join(
+        f'[[cells]]\ntask = "{task}"\nmodel = "./m"\ndataset = "d.jsonl"\n'
+        for task in ("text-classification", "text-to-image")
+    )
+    study = parse_study(f"[settings]\nimage_px = 64\n{cells}", "mine.toml")
+    assert [cell.settings.image_px for cell in study.cells] == [64, 64]
+    with pytest.raises(StudyError, match="no cell uses beams_n"):
+        parse_study(f"[settings]\nbeams_n = 2\n{cells}", "mine.toml")
+    assert with_settings(study, {"steps_n": 2}, "--set").cells[1].settings.steps_n == 2
+    with pytest.raises(StudyError, match="--set: no cell uses new_tokens_max_n"):
+        with_settings(study, {"new_tokens_max_n": 2}, "--set")
+    own = parse_study('[[cells]]\ntask = "text-classification"\nmodel = "m:f"\ndataset = "d.csv"\n', "mine.toml")
+    assert (
+        with_settings(own, {"prompt": "x"}, "--set").cells[0].settings.prompt == "x"
+    )  # a function is not ours to judge

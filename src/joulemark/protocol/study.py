@@ -23,7 +23,7 @@ import difflib
 import itertools
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from importlib.resources import files
@@ -34,7 +34,7 @@ import msgspec
 
 from joulemark.records import Cell, MendableError, Protocol, Settings, Study
 from joulemark.units import WAIT_MAX_S
-from joulemark.workloads import WorkloadError, paper_models, task_ids
+from joulemark.workloads import WorkloadError, paper_models, settings_read, task_ids
 
 CATALOGUE = "catalogue:"  # before a task, or "multi-purpose", where a model's name would stand
 ORDERS = ("shuffled", "listed")
@@ -86,10 +86,12 @@ def parse_study(text: str, where: str) -> Study:
     for number, entry in enumerate(entries, start=1):
         for one in _each(entry, f"{where} cell {number}"):
             cell = _cell(one, shared, f"{where} cell {number}")
+            _need_readers(one.get("settings", {}), [cell], f"{where} cell {number}")
             if cell.cell_id in seen:
                 raise StudyError(f"{where} cell {number} is there twice: {cell.task}, {cell.model}, {cell.dataset}")
             seen.add(cell.cell_id)
             cells.append(cell)
+    _need_readers(shared, cells, f"{where} [settings]")
     protocol = content.get("protocol", {})
     _known_keys(protocol, _names(Protocol), f"{where} [protocol]")
     plain: dict[str, Any] = {key: content[key] for key in ("name", "description", "grid") if key in content}
@@ -105,6 +107,7 @@ def with_settings(study: Study, changes: Mapping[str, Any], where: str) -> Study
         replace(cell, settings=_settings({**msgspec.to_builtins(cell.settings), **changes}, where))
         for cell in study.cells
     )
+    _need_readers(changes, cells, where)
     return replace(study, cells=cells)
 
 
@@ -186,6 +189,19 @@ def _cell(entry: Any, shared: Mapping[str, Any], where: str) -> Cell:
     if cell.task not in task_ids():
         raise StudyError(f"{where}: unknown task '{cell.task}'{_nearest(cell.task, task_ids())}")
     return cell
+
+
+def _need_readers(given: Mapping[str, Any], cells: Sequence[Cell], where: str) -> None:
+    """Refuse settings that change nothing: the results would say that something was done which was not."""
+    left = {key for key, value in given.items() if value != getattr(Settings(), key)}
+    for cell in cells:
+        if not left:
+            return
+        read = settings_read(cell)
+        left = set() if read is None else left - read
+    if left:
+        whose = f"{cells[0].task} does not use" if len(cells) == 1 else "no cell uses"
+        raise StudyError(f"{where}: {whose} {', '.join(sorted(left))}; leave it out")
 
 
 def _settings(values: Mapping[str, Any], where: str) -> Settings:

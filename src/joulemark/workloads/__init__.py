@@ -16,13 +16,13 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any
 
-from joulemark.records import Cell
+from joulemark.records import Cell, Purpose
 from joulemark.workloads.callable_runner import is_callable_name, open_callable
 from joulemark.workloads.catalogue import catalogue_models
 from joulemark.workloads.cell_samples import keep_samples
 from joulemark.workloads.datasets import MINIATURE, fetch_samples, missing_samples
 from joulemark.workloads.models import check_model, fetch_model, is_made_up
-from joulemark.workloads.tasks import Task
+from joulemark.workloads.tasks import WRITTEN, Task
 from joulemark.workloads.workload import Answer, Score, Workload, WorkloadError
 
 OWN_RUNNERS = ("transformers", "diffusers")  # whose models are folders or names of the hub
@@ -37,6 +37,7 @@ __all__ = [
     "preloads",
     "prepare",
     "read_samples",
+    "settings_read",
     "task_ids",
     "uses_one_device",
 ]
@@ -73,6 +74,30 @@ def read_samples(cell: Cell, *, queries_n: int) -> None:
 def uses_one_device(cell: Cell) -> bool:
     """Whether the cell's model is known to run on the one device of its settings; a function may use several."""
     return not _is_function(cell) and _task(cell.task).runner in OWN_RUNNERS
+
+
+def settings_read(cell: Cell) -> frozenset[str] | None:
+    """The settings that change how the cell is run; ``None`` where its runner is not ours, or it is a function.
+
+    Raises:
+        WorkloadError: there is no such task.
+    """
+    task = _task(cell.task)
+    if _is_function(cell) or task.runner not in OWN_RUNNERS:
+        return None
+    reads_text, draws = task.inputs != ("image",), task.steps_n is not None
+    prompted = cell.purpose is Purpose.MULTI_PURPOSE and task.prompt is not None
+    writes = prompted or task.task_id in WRITTEN
+    read = {"weights", "dtype", "device", "attention", "threads_n", "trust", "batch_n"}
+    if writes:
+        read |= {"new_tokens_min_n", "new_tokens_max_n", "beams_n"}
+    if reads_text and not draws:
+        read |= {"input_tokens_max_n"}
+    if reads_text and (writes or draws):
+        read |= {"prompt"}
+    if draws:
+        read |= {"steps_n", "image_px"}
+    return frozenset(read)
 
 
 def prepare(cell: Cell, *, queries_n: int = 1000) -> None:

@@ -33,6 +33,8 @@ class Task:
     steps_n: int | None = None  # diffusion steps
 
 
+WRITTEN = ("text-generation", "summarization", "image-to-text")  # by every model; others write if they are prompted
+
 _TEXT = ("torch", "transformers")
 _PICTURES = (*_TEXT, "PIL")
 _PRELOAD = "joulemark.workloads.preload_transformers"
