@@ -15,7 +15,7 @@ settings.load_profile("shared-machine")
 # A job in the background ignores it, and so would the programs that are tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-ALONE = {"meter", "sensors", "simulated"}  # folders whose tests measure real time
+ALONE = {"hardware", "meter", "sensors", "simulated"}  # folders whose tests measure real time
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

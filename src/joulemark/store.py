@@ -58,8 +58,8 @@ class StoreError(MendableError):
 def open_for_writing(folder: Path, study: Study) -> Iterator[None]:
     """Create ``folder`` for ``study`` or continue it, and keep other writers out until the context ends.
 
-    A torn last line, left by a machine that went down, is moved aside. Raises :class:`StoreError` when the folder
-    holds another study, is in use, or cannot be written.
+    A torn last line, left by a machine that went down or a process that was killed, is moved aside. Raises
+    :class:`StoreError` when the folder holds another study, is in use, or cannot be written.
     """
     with _plain_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from program import BINARY, complains, joulemark
 QUICK = ("--idle", "0.1")
 
 
+@pytest.mark.alone
 def test_the_object_has_what_is_promised() -> None:
     done = joulemark("measure", *QUICK, "--json", "--", "sleep", "0.3")
     assert done.returncode == 0
@@ -89,6 +90,7 @@ def test_mistakes() -> None:
     assert joulemark("measure").returncode == 2
 
 
+@pytest.mark.alone
 def test_a_moving_counter_with_a_mounted_tree(tmp_path: Path) -> None:
     """A counter that a thread moves by 50 W; with JOULEMARK_SYSFS it is the same program."""
     path = zone(tmp_path, "intel-rapl:0", "package-0")

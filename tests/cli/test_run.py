@@ -2,9 +2,15 @@
 
 import json
 import os
+import pty
+import re
+import select
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -120,63 +126,150 @@ def test_a_narrow_terminal_gets_blocks_instead_of_a_cut_table(both: Path) -> Non
     assert "model          miniature:sentiment-encoder" in done.stdout
 
 
-@pytest.mark.parametrize("stage", [0.3, 2.5, 4.0])
-def test_killed_at_any_moment_nothing_is_lost_or_repeated(tmp_path: Path, stage: float) -> None:
+# Shown while the queries of a repetition are asked: how many are done.
+MEASURING = r"▸ [^✓\n]* [1-9][\d,]*/"
+
+
+@pytest.mark.parametrize(
+    ("stage", "queries_n", "stored_n"),
+    [
+        pytest.param("4 runs to do", 20, 0, id="before-all"),
+        pytest.param(MEASURING, 2000, 0, id="while-measuring"),  # a second or so, to be seen in
+        pytest.param(r"✓ .* 2/4 ", 20, 2, id="after-two"),
+    ],
+)
+def test_killed_at_any_moment_nothing_is_lost_or_repeated(
+    tmp_path: Path, stage: str, queries_n: int, stored_n: int
+) -> None:
     out = tmp_path / "results"
-    command = [BINARY, "run", "quickstart", "--out", out, *ONE_CELL, "--queries", "20", "--repeats", "6"]
-    victim = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, start_new_session=True)
-    time.sleep(stage)
-    os.kill(victim.pid, signal.SIGKILL)
-    victim.wait()
+    command = ["run", "quickstart", "--out", out, *ONE_CELL, "--queries", queries_n, "--repeats", 4, *IDLE]
+    with terminal(*command) as victim:
+        victim.until(stage)
+        victim.process.kill()
+        victim.process.wait()
     file = out / store.RUNS_FILE
     before = file.read_bytes() if file.exists() else b""
-    assert before == b"" or before.endswith(b"\n")
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    whole = before[: before.rfind(b"\n") + 1]  # a kill may cut the line that is being written
+    assert whole.count(b"\n") >= stored_n
+    done = joulemark(*command)
     assert done.returncode == 0, done.stderr
-    assert file.read_bytes().startswith(before)
+    assert file.read_bytes().startswith(whole)
     runs = store.read_runs(out)
-    assert sorted(run.repeat_i for run in runs) == list(range(6))
-    assert len(file.read_bytes().splitlines()) == 6
+    assert sorted(run.repeat_i for run in runs) == list(range(4))
+    assert len(file.read_bytes().splitlines()) == 4
 
 
 def test_a_killed_run_leaves_no_process_behind(tmp_path: Path) -> None:
     out = tmp_path / "results"
-    command = [BINARY, "run", "quickstart", "--out", out, *ONE_CELL, "--queries", "500", "--repeats", "3"]
-    victim = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, start_new_session=True)
-    session = os.getsid(victim.pid)
-    time.sleep(3)
-    os.kill(victim.pid, signal.SIGKILL)
-    victim.wait()
-    deadline_s = time.monotonic() + 10
-    while (left := _session(session)) and time.monotonic() < deadline_s:
-        time.sleep(0.1)
-    assert left == []
+    # More queries than can be answered in the time that the processes have to end.
+    with terminal("run", "quickstart", "--out", out, *ONE_CELL, "--queries", 100_000, "--repeats", 3, *IDLE) as victim:
+        victim.until(MEASURING)
+        assert len(workers(victim.process.pid)) == 1
+        victim.process.kill()
+        victim.process.wait()
+        deadline_s = time.monotonic() + 10
+        while (left := processes(victim.process.pid)) and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+    assert left == {}
 
 
-def _session(session: int) -> list[int]:
-    found: list[int] = []
+@dataclass(frozen=True)
+class Process:
+    parent: int
+    command: str
+
+
+def processes(session: int) -> dict[int, Process]:
+    """The living processes of a session by their number."""
+    found: dict[int, Process] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                state, *_, sid = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                state, parent, _, sid = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                command = (entry / "cmdline").read_text()
             except OSError:
                 continue
             if int(sid) == session and state != "Z":
-                found.append(int(entry.name))
+                found[int(entry.name)] = Process(int(parent), command)
     return found
+
+
+def workers(session: int) -> list[int]:
+    """The processes that measure: those that the fork server, a child of the program, has made."""
+    found = processes(session)
+    servers = [pid for pid, one in found.items() if one.parent == session and "forkserver" in one.command]
+    return [pid for pid, one in found.items() if one.parent in servers]
+
+
+class Terminal:
+    """The program on a terminal of its own, where it also shows how far a repetition is."""
+
+    def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
+        self.process = process
+        self._screen = screen
+        self._shown = b""
+        self._deadline_s = time.monotonic() + 180
+
+    @property
+    def shown(self) -> str:
+        return self._shown.decode(errors="replace")
+
+    def until(self, pattern: str) -> None:
+        """Wait until the program shows ``pattern``."""
+        while not re.search(pattern, self.shown):
+            assert self._more(), f"ended without '{pattern}': {self.shown}"
+
+    def until_it_ends(self) -> int:
+        while self._more():
+            pass
+        return self.process.wait(60)
+
+    def _more(self) -> bool:
+        """Wait for more to be shown; false where nobody is left to show anything."""
+        left_s = max(0.0, self._deadline_s - time.monotonic())
+        in_time = left_s > 0 and bool(select.select([self._screen], [], [], left_s)[0])
+        assert in_time, f"too late after: {self.shown[-2000:]}"
+        try:
+            chunk = os.read(self._screen, 65536)
+        except OSError:  # as a terminal says that its other end was closed
+            chunk = b""
+        self._shown += chunk
+        return bool(chunk)
+
+
+@contextmanager
+def terminal(*arguments: object) -> Iterator[Terminal]:
+    """Start the program in a session of its own, none of whose processes outlives the test."""
+    screen, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [BINARY, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "200"},
+    )
+    os.close(theirs)
+    try:
+        yield Terminal(process, screen)
+    finally:
+        for pid in processes(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+        os.close(screen)
 
 
 def test_ctrl_c_stops_after_the_repetition_and_the_same_command_goes_on(tmp_path: Path) -> None:
     out = tmp_path / "results"
     command = [BINARY, "run", "quickstart", "--out", out, *ONE_CELL, "--queries", "20", "--repeats", "30"]
-    running = subprocess.Popen(
+    with subprocess.Popen(
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert running.stdout is not None
-    while "✓" not in running.stdout.readline():
-        pass
-    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to every process of the group
-    rest, complaints = running.communicate(timeout=60)
+    ) as running:
+        assert running.stdout is not None
+        assert any("✓" in line for line in iter(running.stdout.readline, ""))
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+        rest, complaints = running.communicate(timeout=60)
     assert running.returncode == 130, complaints
     assert "the same command goes on" in rest
     assert complaints == ""
@@ -300,21 +393,19 @@ def test_run_in_json(tmp_path: Path) -> None:
 def test_a_process_that_dies_costs_one_run(tmp_path: Path) -> None:
     """A model whose process is killed from outside, as the kernel does when memory runs out."""
     out = tmp_path / "results"
-    command = [BINARY, "run", "quickstart", "--out", out, *ONE_CELL, "--queries", "3000", "--repeats", "2"]
-    running = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, start_new_session=True)
-    assert running.stdout is not None
-    while "ready after" not in running.stdout.readline():
-        pass
-    time.sleep(1.5)
-    worker = max(_session(os.getsid(running.pid)))  # the last process to be started is the one that measures
-    os.kill(worker, signal.SIGKILL)
-    rest, _ = running.communicate(timeout=120)
-    assert running.returncode == 1
-    assert "SIGKILL" in rest
-    runs = store.read_runs(out)
-    assert sorted(run.failure is None for run in runs) == [False, True]
+    with terminal("run", "quickstart", "--out", out, *ONE_CELL, "--queries", 5000, "--repeats", 2, *IDLE) as running:
+        running.until(MEASURING)
+        (worker,) = workers(running.process.pid)
+        os.kill(worker, signal.SIGKILL)
+        assert running.until_it_ends() == 1, running.shown
+    assert "SIGKILL" in running.shown
+    first, second = sorted(store.read_runs(out), key=lambda run: run.repeat_i)
+    assert first.failure is not None
+    assert first.failure.phase == "query"
+    assert second.failure is None
 
 
+@pytest.mark.alone
 def test_a_known_power_comes_out_of_the_whole_chain(tmp_path: Path) -> None:
     """The fake sensor draws 35 W whatever happens, so energy must be 35 W times the time of the queries."""
     out = tmp_path / "results"

@@ -45,6 +45,7 @@ def test_every_verb_has_examples() -> None:
         assert done.stdout.count(f"joulemark {verb}") >= 3
 
 
+@pytest.mark.alone
 def test_calibrating_and_costing() -> None:
     found = json.loads(joulemark("sensors", "--json", "--sensors", "fake", "--calibrate", "--cost").stdout)
     (channel,) = found["channels"]
@@ -56,6 +57,7 @@ def test_calibrating_and_costing() -> None:
     assert "A window, begin and end" in done.stdout
 
 
+@pytest.mark.alone
 def test_a_recording_replays(tmp_path: Path) -> None:
     trace = tmp_path / "trace.json"
     done = joulemark("sensors", "--record", trace, "--seconds", 3, "--sensors", "fake")

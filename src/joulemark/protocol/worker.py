@@ -6,15 +6,16 @@ crash costs one run.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import math
+import multiprocessing
 import os
 import platform
 import re
 import signal
 import statistics
 import sys
+import threading
 import time
 import traceback
 from array import array
@@ -24,7 +25,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Protocol as Shape
 
@@ -63,8 +64,6 @@ OUTPUT_MAX_N = 2000  # characters of an answer that are kept
 MESSAGE_MAX_N = 500
 SPOILT = "spoilt"
 
-_PR_SET_PDEATHSIG = 1
-
 
 class Progress(Shape):
     """Two shared numbers: the index of the phase, and how many queries are done."""
@@ -94,14 +93,25 @@ class Outcome:
 
 
 def start_child(log: str) -> None:
-    """Settle a forked process: it ends with its parent, leaves Ctrl-C to it, and prints into ``log``."""
+    """Settle a child: it ends with the program that started it, leaves Ctrl-C to it, and prints into ``log``."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+
+
+def _end_with(sentinel: int) -> None:
+    """End this process as soon as the one of ``sentinel`` has ended; until then the thread sleeps in the kernel.
+
+    The kernel's own way, a signal at the parent's death, does not serve: the parent is the fork server, which lives as
+    long as this process does.
+    """
+    wait([sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def work(assignment: Assignment, progress: Progress, log: str, answer: Connection) -> None:
