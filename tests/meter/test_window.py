@@ -83,7 +83,11 @@ def test_the_interval_covers_a_slow_counter(span_s: float) -> None:
     channel = known_energy_channel(clock, STEADY, update_period_s=0.01)
     clock.sleep(0.003)
     energy = window(channel, clock, span_s + 0.0017)
-    assert energy.energy_j == pytest.approx(35.0 * (span_s + 0.0017), abs=35 * 0.01)
+    truth_j = 35.0 * (span_s + 0.0017)
+    assert energy.energy_j == pytest.approx(truth_j, abs=35 * 0.01)
+    assert energy.low_j is not None
+    assert energy.high_j is not None
+    assert energy.low_j <= truth_j <= energy.high_j
 
 
 def test_a_short_window_says_so() -> None:

@@ -151,10 +151,15 @@ def test_our_own_load_is_not_foreign() -> None:
         pass
     after = conditions(Setup())
     own_s = after.own_s - before.own_s
+    assert own_s >= 0.45  # in ticks; else nothing of ours would be told apart
     assert before.busy_s is not None
     assert after.busy_s is not None
+    # The kernel has counted ours among all; what others did at the same time is taken out, to the tick.
+    assert after.busy_s - before.busy_s >= own_s - 0.02 * after.cpus_n
     alone = replace(after, busy_s=before.busy_s + own_s)
     assert "foreign-load" not in disturbances(before, alone, measured())
+    nobody = replace(alone, own_s=before.own_s, cpus_n=1)
+    assert "foreign-load" in disturbances(before, nobody, measured())
 
 
 def test_throttling_and_limits_are_read_from_files(tmp_path: Path) -> None:
