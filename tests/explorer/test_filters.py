@@ -5,26 +5,15 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from browser import SECTIONS, Seen, ids_in_sight, seen
+from browser import SECTIONS, Seen, ids_in_sight, rows_of, seen
 from pages import PAPER, PageOf, program
-from playwright.sync_api import Page
 from visits import Opener
 
 NOT_A_VALUE = re.compile(r"undefined|NaN|\[object|Infinity|\bnull\b")
 WHOLE = ("models", "datasets", "runs", "queries", "failed")  # columns of counts
 DRAWN = ("tasks", "size", "ways", "quality", "multi", "choose")
-
-
-def rows_of(page: Page, table_id: str) -> list[dict[str, Any]]:
-    """The rows of a table in full precision, as they are downloaded."""
-    button = page.locator(f'div.table:has(table[data-table="{table_id}"]) [data-download=json]')
-    with page.expect_download() as coming:
-        button.click()
-    found: list[dict[str, Any]] = json.loads(Path(coming.value.path()).read_text(encoding="utf-8"))["rows"]
-    return found
 
 
 def marks_n(what: Seen) -> int:
@@ -94,7 +83,7 @@ def test_table_3_is_the_programs(opened: Opener, page_of: PageOf) -> None:
     for row in report:
         mine, grams = energy[row["model"]], carbon[row["model"]]
         assert mine["energy_Wh_per_1000_queries"] / 1000 == pytest.approx(row["energy_kwh"], rel=1e-6)
-        assert grams["carbon_g_CO_e_per_1000_queries"] == pytest.approx(row["carbon_g"], rel=1e-6)
+        assert grams["carbon_g_CO2e_per_1000_queries"] == pytest.approx(row["carbon_g"], rel=1e-6)
         assert (mine["datasets_n"], mine["runs_n"]) == (row["datasets_n"], row["runs_n"])
         printed = mine["printed_energy_kwh"], mine["printed_carbon_g"]
         assert printed == (row["printed_energy_kwh"], row["printed_carbon_g"])
@@ -168,7 +157,7 @@ def test_grams_follow_from_the_grid_that_is_chosen(opened: Opener, page_of: Page
     page = opened().to(page_of("quickstart"), "data", quantity="carbon", grid=grid, rows="all")
     rows = rows_of(page, "cells")
     key = next(name for name in rows[0] if name.startswith("carbon_"))
-    size_g = {"g": 1.0, "mg": 1e-3, "µg": 1e-6, "_g": 1e-6}[key.removeprefix("carbon_").split("_CO")[0]]
+    size_g = {"g": 1.0, "mg": 1e-3, "ug": 1e-6}[key.removeprefix("carbon_").removesuffix("_CO2e_per_1000_queries")]
     shown = {row["model"]: row[key] * size_g for row in rows if row[key] is not None}
     assert shown == pytest.approx(expected, rel=1e-3)
 

@@ -56,6 +56,28 @@ def test_what_a_run_adds_comes_into_sight(opened: Opener, served: tuple[Path, st
     assert "a new mistake" in seen(visit.settled()).text
 
 
+def test_news_leave_alone_what_is_being_written(opened: Opener, served: tuple[Path, str]) -> None:
+    """Also the first answer, which has nothing new."""
+    folder, address = served
+    visit = opened()
+    page = visit.to(address, "tasks")
+    field = page.locator("input[name=q]")
+    field.press_sequentially("small")
+    painted = page.evaluate("page.painted")
+    with page.expect_response("**/content") as first:
+        pass
+    assert first.value.status == 304
+    assert page.evaluate("page.painted") == painted
+    write(folder, STUDY, [run(STUDY, OTHER_TASK, 0)])
+    page.wait_for_function("() => document.querySelector('main').innerText.includes('summarization')", timeout=60_000)
+    visit.settled()
+    assert "summarization" in page.locator("select[name=task] option").all_text_contents()
+    assert page.evaluate("document.activeElement.name") == "q"
+    assert field.input_value() == "small"
+    field.press("Enter")
+    assert {row[0] for row in seen(visit.settled()).tables["tasks"]} == {"text-classification"}
+
+
 def test_a_server_that_is_gone_is_told_and_what_was_shown_stays(
     opened: Opener, served: tuple[Path, str], tmp_path: Path
 ) -> None:

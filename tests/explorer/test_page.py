@@ -104,9 +104,9 @@ def test_nothing_is_fetched(paper: str) -> None:
 
 
 def test_a_live_page_may_ask_its_own_server() -> None:
-    elements = Elements(page(content(PAPER), live=True))
+    elements = Elements(page(content(PAPER), tag="0a1b"))
     assert policy(elements)["connect-src"] == ["'self'"]
-    assert elements.of("html")[0][0]["data-live"] == "true"
+    assert elements.of("html")[0][0]["data-live"] == "0a1b"
     assert "data-live" not in Elements(page(content(PAPER))).of("html")[0][0]
 
 

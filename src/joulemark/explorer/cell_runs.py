@@ -53,9 +53,8 @@ class CellRuns:
         bare = bare_run(run, window)
         for boundary in BOUNDARIES[1:]:
             self.sums[boundary].add(bare, boundary, loading=False)
-        channels = measured_channels(window.channels)
-        if channels:
-            part = bare if len(channels) == len(window.channels) else bare_run(run, replace(window, channels=channels))
+        part = measured_part(bare, window)
+        if part is not None:
             for boundary in BOUNDARIES:
                 self.measured[boundary].add(part, boundary, loading=False)
         else:
@@ -97,6 +96,14 @@ def bare_run(run: Run, window: Measurement) -> Run:
         idle_before=run.idle_before,
         idle_after=run.idle_after,
     )
+
+
+def measured_part(run: Run, window: Measurement) -> Run | None:
+    """``run`` with the channels of its window that hardware counted or sampled; ``None`` where there are none."""
+    channels = measured_channels(window.channels)
+    if len(channels) == len(window.channels):
+        return run if channels else None
+    return bare_run(run, replace(window, channels=channels)) if channels else None
 
 
 def measured_channels(channels: Sequence[ChannelEnergy]) -> tuple[ChannelEnergy, ...]:

@@ -16,6 +16,7 @@ from joulemark.workloads.catalogue import find_catalogue_model
 
 DIGITS_N = 7  # of every number in the page
 SAMPLES_DIGITS_N = 12  # of a hash
+NEGATIVE_MOST_RATIO = 1e-9  # of a sum: what is further below zero than this is no error of rounding
 
 Json = Any
 
@@ -56,7 +57,7 @@ def cell_row(source_i: int, machine_i: int | None, one: CellRuns) -> dict[str, J
         "queries_n": sums.queries_n,
         "energy": energy,
         "spread": _spread(sums),
-        "shares": _shares(sums),
+        "shares": {str(boundary): _shares(one.sums[boundary]) for boundary in BOUNDARIES},
         "by_component": {str(part): rounded(found.mean) for part, found in one.components_j.items()},
         "duration_s": rounded(sums.durations_per_query_s / n) if n else None,
         "latency_s": None,
@@ -123,10 +124,12 @@ def _spread(sums: CellSums) -> dict[str, Json] | None:
 
 
 def _shares(sums: CellSums) -> Mapping[str, float | None] | None:
-    all_j = sum(sums.by_provenance_j.values())
-    if sums.unknown_n or all_j <= 0:
+    """How the energy is known; ``None`` also where a part of it is below zero, as it can be above idle."""
+    parts_j = {kind: sums.by_provenance_j.get(kind, 0.0) for kind in Provenance}
+    all_j = sum(parts_j.values())
+    if sums.unknown_n or all_j <= 0 or min(parts_j.values()) < -NEGATIVE_MOST_RATIO * all_j:
         return None
-    return {str(kind): rounded(sums.by_provenance_j.get(kind, 0.0) / all_j) for kind in Provenance}
+    return {str(kind): rounded(max(0.0, part_j) / all_j) for kind, part_j in parts_j.items()}
 
 
 def _samples(one: CellRuns) -> str | None:

@@ -6,14 +6,16 @@ but for their last part: a page is made to be passed on.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from joulemark import __version__, store
 from joulemark.analysis.audit import find_rule
+from joulemark.analysis.audit.findings import name_of
 from joulemark.analysis.summary import compared_pairs, comparison
 from joulemark.explorer.cells import cell_row, row_without_runs
 from joulemark.explorer.facts import facts, grid_row
@@ -25,7 +27,7 @@ from joulemark.explorer.traces import trace_row
 from joulemark.impact.carbon import GridError, find_grid
 from joulemark.impact.grids import Grid
 from joulemark.reasons import REASONS
-from joulemark.records import BoundaryName, Run
+from joulemark.records import BoundaryName, Cell, Run
 from joulemark.workloads.quality import LOWER_IS_BETTER
 
 SCHEMA_VERSION = 1
@@ -257,6 +259,7 @@ def _comparisons(
 
 
 def _findings(source_i: int, source: Gathered) -> Iterable[dict[str, Json]]:
+    named = _named(source.study.cells)
     for finding in source.findings:
         rule = find_rule(finding.code)
         yield {
@@ -265,10 +268,21 @@ def _findings(source_i: int, source: Gathered) -> Iterable[dict[str, Json]]:
             "severity": str(finding.severity),
             "title": rule.title if rule is not None else finding.code,
             "subject": finding.subject,
+            "cell_ids": named(f"{finding.subject}\n{finding.message}"),
             "message": finding.message,
             "remedy": finding.remedy,
             "explanation": rule.explanation if rule is not None else None,
         }
+
+
+def _named(cells: Sequence[Cell]) -> Callable[[str], list[str]]:
+    """Gives the ids of the cells that a text names whole: the name of one can be a part of another's."""
+    ids: dict[str, list[str]] = {}
+    for cell in cells:
+        ids.setdefault(name_of(cell), []).append(cell.cell_id)
+    longest_first = "|".join(re.escape(name) for name in sorted(ids, key=len, reverse=True))
+    pattern = re.compile(rf"(?<![\w./-])(?:{longest_first})(?![\w/-])")
+    return lambda text: [cell_id for name in dict.fromkeys(pattern.findall(text)) for cell_id in ids.get(name, ())]
 
 
 def _reasons(cells: Sequence[dict[str, Json]], runs: Sequence[dict[str, Json]]) -> dict[str, dict[str, str]]:

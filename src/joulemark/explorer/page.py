@@ -29,16 +29,16 @@ _UNSAFE_SCRIPT = re.compile(r"</script|<!--|\r|\0", re.IGNORECASE)
 _UNSAFE_STYLE = re.compile(r"</style|<!--", re.IGNORECASE)
 
 
-def page(content: Content, live: bool = False) -> str:
-    """The whole page. The same content gives the same text. ``live`` lets it ask its own server for news.
+def page(content: Content, tag: str | None = None) -> str:
+    """The whole page. The same content gives the same text. With the content's ``tag`` it asks its own server for news.
 
     Raises :class:`~joulemark.records.MendableError` where vl-convert, which has the drawing library, is missing.
     """
     scripts = (vega_bundle(), *page_scripts())
     parts = {
-        "CSP": policy(scripts, live),
+        "CSP": policy(scripts, live=tag is not None),
         "TITLE": html.escape(title(content)),
-        "LIVE": ' data-live="true"' if live else "",
+        "LIVE": "" if tag is None else f' data-live="{html.escape(tag)}"',
         "STYLE": style(),
         "CONTENT": "\n".join(_blocks(content)),
         "SCRIPTS": "\n".join(f"<script>{script}</script>" for script in scripts),

@@ -185,7 +185,7 @@ def _pack(column: Any, logarithmic: bool, whole_numbers: bool) -> tuple[dict[str
     elif whole_numbers or (greatest - least < CODES_N[1] - 1 and pc.all(pc.equal(known, pc.floor(known))).as_py()):
         step, bytes_n = 1.0, next(size_n for size_n, codes_n in CODES_N.items() if greatest - least < codes_n - 1)
     else:
-        bytes_n, step = 2, (greatest - least) / (CODES_N[2] - 2)
+        bytes_n, step = 2, (greatest - least) / (CODES_N[2] - 2) or 1.0  # where all are one value, any step will do
     code_type = {1: pa.uint8(), 2: pa.uint16(), 4: pa.uint32()}[bytes_n]
     codes = pc.add(pc.round(pc.divide(pc.subtract(scaled, least), step)), 1.0)
     array = pc.fill_null(codes.cast(code_type), 0).combine_chunks()

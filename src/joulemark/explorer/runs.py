@@ -7,7 +7,7 @@ from typing import Any
 from joulemark.analysis.cell_sums import PER_N
 from joulemark.analysis.summary import run_total
 from joulemark.boundary import total
-from joulemark.explorer.cell_runs import BOUNDARIES
+from joulemark.explorer.cell_runs import BOUNDARIES, measured_part
 from joulemark.explorer.cells import rounded
 from joulemark.records import BoundaryName, ChannelEnergy, Measurement, Run
 
@@ -17,6 +17,7 @@ Json = Any
 def run_row(run: Run, cell_i: int, versions_i: int) -> dict[str, Json]:
     """The row of a run; its trace and the place of its queries are added by who knows them."""
     window = run.measurement
+    measured = None if window is None else measured_part(run, window)
     return {
         "id": run.run_id,
         "cell_i": cell_i,
@@ -24,7 +25,10 @@ def run_row(run: Run, cell_i: int, versions_i: int) -> dict[str, Json]:
         "order_i": run.order_i,
         "started_at": run.started_at,
         "queries_n": run.queries_n,
-        "energy": {str(boundary): _energy(run, boundary) for boundary in BOUNDARIES},
+        "energy": {
+            str(boundary): {"all": _energy(run, boundary), "measured": _energy(measured, boundary)}
+            for boundary in BOUNDARIES
+        },
         "duration_s": None if window is None else rounded(window.duration_s),
         "channels": [] if window is None else [_channel(channel, run) for channel in window.channels],
         "idle_before_s": None if run.idle_before is None else rounded(run.idle_before.duration_s),
@@ -54,10 +58,10 @@ def run_row(run: Run, cell_i: int, versions_i: int) -> dict[str, Json]:
     }
 
 
-def _energy(run: Run, boundary: BoundaryName) -> list[float | None] | None:
+def _energy(run: Run | None, boundary: BoundaryName) -> list[float | None] | None:
     """Per 1,000 queries, with the sensors' interval."""
-    found = run_total(run, boundary)
-    if found is None or found.energy_j is None:
+    found = None if run is None else run_total(run, boundary)
+    if run is None or found is None or found.energy_j is None:
         return None
     share = PER_N / run.queries_n
     return [None if part is None else rounded(part * share) for part in (found.energy_j, found.low_j, found.high_j)]

@@ -58,11 +58,11 @@ class Served:
 
     def _made(self) -> Answer:
         content = content_of([gather(place) for place in self._places])
-        text = page(content, live=True).encode()
         columns = {name: base64.b64encode(column).decode() for name, column in content.queries.items()}
         queries = {**content.data["queries"], "packed": columns}
         packed = packed_json({**content.data, "queries": queries})
-        return Answer(content, text, packed, f'"{hashlib.sha256(packed).hexdigest()[:32]}"')
+        tag = hashlib.sha256(packed).hexdigest()[:32]
+        return Answer(content, page(content, tag).encode(), packed, f'"{tag}"')
 
 
 def open_server(served: Served, port: int | None) -> ThreadingHTTPServer:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -114,6 +115,15 @@ class Seen:
 def seen(page: Page) -> Seen:
     """What is in sight of the current section."""
     return Seen(**page.evaluate(SEEN))
+
+
+def rows_of(page: Page, table_id: str) -> list[dict[str, Any]]:
+    """The rows of a table in full precision, as they are downloaded."""
+    button = page.locator(f'div.table:has(table[data-table="{table_id}"]) [data-download=json]')
+    with page.expect_download() as coming:
+        button.click()
+    found: list[dict[str, Any]] = json.loads(Path(coming.value.path()).read_text(encoding="utf-8"))["rows"]
+    return found
 
 
 def ids_in_sight(page: Page, attribute: str) -> list[str]:

@@ -18,7 +18,19 @@ function logEnds(values, ticksMax = 8) {
     if (ticks.length <= ticksMax) break;
   }
   while (ticks.length > ticksMax) ticks = ticks.filter((_, i) => i % 2 === 0);
-  return { low: 10 ** low, high: 10 ** high, ticks };
+  const ends = { low: 10 ** low, high: 10 ** high };
+  if (ticks.length < 2) ticks = linearTicks(ends.low, ends.high); // values lie so close together that a power is far
+  return { ...ends, ticks };
+}
+
+/** About five round places on a linear axis, both ends included. */
+function linearTicks(low, high) {
+  const rough = (high - low) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough);
+  const ticks = [];
+  for (let i = Math.ceil(low / step); i * step <= high; i += 1) ticks.push(Number((i * step).toPrecision(12)));
+  return ticks;
 }
 
 /** The ends and ticks of a linear axis. */
@@ -30,12 +42,7 @@ function linearEnds(values, fromZero = false) {
   const span = greatest - least || Math.abs(greatest) || 1;
   const low = fromZero && least === 0 ? 0 : least - 0.06 * span;
   const high = greatest + 0.06 * span;
-  const rough = (high - low) / 5;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough);
-  const ticks = [];
-  for (let i = Math.ceil(low / step); i * step <= high; i += 1) ticks.push(Number((i * step).toPrecision(12)));
-  return { low, high, ticks };
+  return { low, high, ticks: linearTicks(low, high) };
 }
 
 /**
@@ -78,6 +85,7 @@ function looksInTurn(names) {
 /** For lines of groups, in turn. */
 const DASHES = [[1, 0], [7, 3], [2, 2], [10, 3, 2, 3], [4, 2], [1, 3], [12, 4]];
 const SLOT_LEGEND_PX = 210;
+const SLOT_LETTERS = 30; // that such an entry has room for; longer names need lines of their own
 
 /**
  * Colour and shape of up to as many groups as there are looks, whose names change with the filters: a datum's `slot` is
@@ -85,9 +93,10 @@ const SLOT_LEGEND_PX = 210;
  */
 function looksBySlot(names, width) {
   const domain = LOOKS.map((_, i) => String(i));
+  const entryPx = names.some((name) => name.length > SLOT_LETTERS) ? width - 60 : SLOT_LEGEND_PX;
   const legend = {
     title: null, symbolOpacity: 1, values: { expr: "slots" }, labelExpr: "slot_names[datum.value]",
-    columns: Math.max(1, Math.floor((width - 60) / SLOT_LEGEND_PX)), labelLimit: SLOT_LEGEND_PX - 30,
+    columns: Math.max(1, Math.floor((width - 60) / entryPx)), labelLimit: entryPx - 30,
   };
   const by = (place) => ({ field: "slot", type: "nominal", scale: { domain, range: LOOKS.map((look) => look[place]) }, legend });
   return {

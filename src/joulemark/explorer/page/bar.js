@@ -57,15 +57,16 @@ function gridField(content) {
   return field(FIELD_LABELS.grid, select);
 }
 
-/** Let every field of a form show the state, but the one that is being written in. */
+/** Let every field of a form show the state, but not over what is being written, unless the state is another by now. */
 function showState(form) {
   for (const input of form.querySelectorAll("select[name], input[name]")) {
     const value = state.get(input.name);
     if (input.type === "checkbox") input.checked = value === "yes";
-    else if (input.value !== value && (input !== document.activeElement || input.tagName === "SELECT")) {
+    else if (input.value !== value && (input !== document.activeElement || input.tagName === "SELECT" || input.dataset.shown !== value)) {
       input.value = value;
       if (input.tagName === "SELECT" && input.value !== value) input.append(missingOption(input, value));
     }
+    input.dataset.shown = value;
     if (input.tagName === "SELECT") input.title = input.selectedOptions[0]?.textContent ?? ""; // it may be cut
   }
 }
@@ -103,8 +104,13 @@ function drawControls(place, controls) {
   showState(place);
 }
 
+const OPTION_CUTS = [(text) => plain(text, 70), (text) => plain(text, 200)];
+
 function control({ key, label, kind, options, placeholder, min, max, step }) {
-  if (kind === "select") return selectField(key, label, options.map(([value, text]) => [value, plain(text, 70)]));
+  if (kind === "select") {
+    const texts = textsApart(distinct(options, ([, text]) => text), OPTION_CUTS);
+    return selectField(key, label, options.map(([value, text]) => [value, texts.get(text)]));
+  }
   if (kind === "checkbox") {
     const change = (event) => state.set({ [key]: event.target.checked ? "yes" : "" });
     return field(label, h("input", { name: key, type: "checkbox", change }));

@@ -26,7 +26,7 @@ function vegaConfig(theme, width) {
     background: null, font: FONT,
     axis: {
       labelColor: ink, titleColor: ink, gridColor: grid, domainColor: line, tickColor: line,
-      labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", titlePadding: 8, labelPadding: 4,
+      labelFontSize: 12, titleFontSize: AXIS_LOOKS.titleFontSize, titleFontWeight: "normal", titlePadding: AXIS_LOOKS.titlePadding, labelPadding: 4,
     },
     legend: {
       labelColor: ink, titleColor: ink, labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal",
@@ -97,7 +97,22 @@ function withSignals(compiled, figure) {
   for (const part of ["axes", "marks", "legends", "layout", "title"]) walk(compiled[part]);
   const rows = figure.signals?.row_names && compiled.scales.find((scale) => scale.name === "y");
   if (rows) rows.domain = { signal: "row_names" };
+  if (figure.signals?.panels_n) withAxesBelow(compiled);
   return compiled;
+}
+
+/** What takes room below a panel, and is 0 where there is no axis. */
+const AXIS_LOOKS = { domainOpacity: 1, titleFontSize: 12, titlePadding: 8 };
+
+/** Of the axes below panels show those of the lowest in each column: the others would say the same again. */
+function withAxesBelow(compiled) {
+  const isLowest = `parent.min_panel_i_by_panel + ${compiled.layout.columns} >= panels_n`;
+  const { axes } = compiled.marks.find((mark) => mark.from?.facet);
+  for (const one of axes.filter(({ orient, title }) => orient === "bottom" && title)) {
+    one.values = { signal: `${isLowest} ? ${one.values.signal} : []` };
+    one.title = { signal: `${isLowest} ? ${one.title.signal} : ''` };
+    for (const look of ["domainOpacity", "titleFontSize", "titlePadding"]) one[look] = { signal: `${isLowest} ? ${AXIS_LOOKS[look]} : 0` };
+  }
 }
 
 /** What stays the same as long as a drawing can be kept. */
@@ -136,7 +151,8 @@ function drawFigure(place, figure) {
   place.plot.hidden = nothing;
   place.downloads.hidden = nothing;
   replaceChildren(place.caption, (figure.caption ?? []).map((line) => h("span", {}, `${line} `)));
-  place.busy = place.busy.then(() => (nothing ? null : render(place, place.figure)));
+  const before = place.busy.catch(() => clearFigure(place)); // what could not be drawn is no reason not to try again
+  place.busy = before.then(() => (nothing ? null : render(place, place.figure)));
   return place.busy;
 }
 

@@ -142,6 +142,16 @@ function buildFrame(content) {
   replaceChildren(document.querySelector("header"), heading(content), themeButton, navigation, bar, chosen);
 }
 
+/** Give the frame new content. Fields stay as they are, with the focus and what is being written; lists get new names. */
+function renewFrame(content) {
+  document.querySelector("header .heading").replaceWith(heading(content));
+  for (const made of buildBar(content).querySelectorAll("select")) {
+    const shown = document.querySelector(`#bar select[name="${made.name}"]`);
+    shown.disabled = made.disabled;
+    if (shown.innerHTML !== made.innerHTML) shown.replaceChildren(...made.children);
+  }
+}
+
 /** One figure alone (`?embed=ID`): everything else is hidden. */
 function embed() {
   const id = new URLSearchParams(location.search).get("embed");
@@ -156,19 +166,17 @@ function embed() {
 
 /** While a run is going on, the page that serves itself asks for news. */
 async function follow(tag) {
-  const answer = await fetch("content", { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+  const answer = await fetch("content", { headers: { "If-None-Match": tag }, cache: "no-store" });
   if (answer.status !== 200) return tag;
-  const focused = document.activeElement?.name;
   page.content = prepared(await answer.json());
   forgetQueries();
-  buildFrame(page.content);
+  renewFrame(page.content);
   await update();
-  if (focused) document.querySelector(`#bar [name="${CSS.escape(focused)}"]`)?.focus();
   return answer.headers.get("ETag");
 }
 
-async function followForever() {
-  let tag = null;
+async function followForever(firstTag) {
+  let tag = `"${firstTag}"`;
   for (;;) {
     await new Promise((done) => setTimeout(done, 2000));
     try {
@@ -196,7 +204,8 @@ async function start() {
     width = window.innerWidth;
     update();
   });
-  if (document.documentElement.dataset.live === "true") followForever();
+  const { live } = document.documentElement.dataset;
+  if (live) followForever(live);
 }
 
 start().catch((error) => {

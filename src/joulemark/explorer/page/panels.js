@@ -9,6 +9,7 @@ const PANELS_MAX_N = 24;
  */
 function panelsOf(points, keys = ["task", "set"]) {
   const panels = [];
+  const taken = new Set(); // long names are cut, and may then be the same
   for (const group of grouped(points, (point) => keys.map((key) => point[key]).join("\n")).values()) {
     const parts = [...grouped(group, (point) => `${point.source}\n${point.machine}`).values()];
     const telling = ["source", "machine"].filter((key) => distinct(parts, (part) => part[0][key]).length > 1);
@@ -16,18 +17,10 @@ function panelsOf(points, keys = ["task", "set"]) {
       const [one] = part;
       const dataset = keys.map((key) => plain(one[key], 50)).join(" · ");
       const name = [dataset, ...telling.map((key) => plain(one[key], 40))].join(" · ");
-      panels.push({ name: unusedName(name, panels), dataset, points: part });
+      panels.push({ name: unusedText(name, taken), dataset, points: part });
     }
   }
   return panels;
-}
-
-/** `name`, with a number if another panel has it: long names are cut, and may then be the same. */
-function unusedName(name, panels) {
-  const names = panels.map((panel) => panel.name);
-  let found = name;
-  for (let i = 2; names.includes(found); i += 1) found = `${name} (${i})`;
-  return found;
 }
 
 /** Points with an amount that a logarithmic axis and a ratio can bear. */
@@ -37,12 +30,19 @@ function drawable(points) {
 
 const HEADING_PX = 300; // of a panel that bears task and dataset on one line
 
-/** The facets of a figure: one per panel of the data, in the order of their numbers; headings break at `\n`. */
-function facetOf(panelPx) {
+/**
+ * The facets of a figure: one per panel of the data, in the order of their numbers; headings break at `\n`. Every panel
+ * has an axis of its own below it, which is left blank but in the lowest of each column (see withSignals): the figure
+ * needs a signal `panels_n`.
+ */
+function facetsOf(panelPx, columns) {
   const label = panelPx < HEADING_PX ? "replace(datum.label, ' · ', '\\n')" : "datum.label";
   return {
-    field: "panel", type: "nominal", title: null, sort: { field: "panel_i", op: "min" },
-    header: { labelAnchor: "start", labelLimit: panelPx, labelExpr: `split(${label}, '\\n')` },
+    facet: {
+      field: "panel", type: "nominal", title: null, sort: { field: "panel_i", op: "min" },
+      header: { labelAnchor: "start", labelLimit: panelPx, labelExpr: `split(${label}, '\\n')` },
+    },
+    columns, resolve: { axis: { x: "independent" } }, align: { row: "each", column: "all" },
   };
 }
 

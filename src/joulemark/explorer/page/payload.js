@@ -36,8 +36,9 @@ function prepared(content) {
     cell.id = before ? `${id}.${before}` : id;
     cell.runs = [];
     cell.set = cell.dataset_config ? `${cell.dataset} (${cell.dataset_config})` : cell.dataset;
-    cell.model_name = shortName(cell.model);
   });
+  const names = textsApart(distinct(content.cells, (cell) => cell.model), MODEL_CUTS);
+  for (const cell of content.cells) cell.model_name = names.get(cell.model);
   content.runs.forEach((run, i) => {
     run.i = i;
     run.cell = content.cells[run.cell_i];
@@ -48,10 +49,4 @@ function prepared(content) {
   }));
   content.grid_of = new Map(content.grids.map((grid) => [grid.id, grid]));
   return content;
-}
-
-/** A model's name without its owner. */
-function shortName(model, lettersMax = 30) {
-  const last = String(model).slice(0, 300).split("/").filter(Boolean).at(-1) ?? model;
-  return plain(last, lettersMax) || "(no name)";
 }

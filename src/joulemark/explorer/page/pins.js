@@ -42,12 +42,21 @@ function pairedRatio(first, second) {
   return null;
 }
 
+/** The names of two points, with what else tells them apart: where they were measured, and their settings. */
+function namesOfTwo(points) {
+  const [place, differing] = [placesOf(points), differingSettings(points.map(({ cell }) => cell))];
+  return points.map((point) => {
+    const parts = [plain(point.set, 40), place(point), plain(settingsText(point.cell, differing), 60)];
+    return `${plain(point.model, 60)} (${parts.filter(Boolean).join(", ")})`;
+  });
+}
+
 /** What two pinned points are to each other, in words: the ratio of their amounts with its interval. */
 function pinSentence(points, scale) {
   const [first, second] = pinnedAmong(points);
   if (!first) return "";
   if (!second) return `Pinned: ${plain(first.model, 60)}. Pin a second one to compare.`;
-  const names = [first, second].map((point) => `${plain(point.model, 60)} (${plain(point.set, 40)})`);
+  const names = namesOfTwo([first, second]);
   if (!first.amount || !second.amount || first.amount[0] <= 0 || second.amount[0] <= 0) {
     return `${names[0]} and ${names[1]} cannot be compared: the ${scale.noun} of one is not known.`;
   }

@@ -99,15 +99,22 @@ function amountOf(cell, grid, per = state.get("per")) {
   return factor === null ? null : times(state.get("quantity") === "carbon" ? gramsOf(cell, grid) : joulesOf(cell), factor);
 }
 
+/** How the energy inside the chosen boundary is known, by shares; a building's is as its machine's is. */
+function sharesIn(cell) {
+  const boundary = state.get("boundary");
+  return cell.shares[boundary === "facility" ? "host" : boundary];
+}
+
 /** A point for every cell with runs that passes the bar; `amount` is in joules or grams, `null` where not known. */
 function pointsOf(content, aside = [], per = state.get("per")) {
   const grid = chosenGrid(content);
   return content.cells.filter((cell) => cell.runs_n > 0 && passes(cell, aside)).map((cell) => {
+    const shares = sharesIn(cell);
     return {
-      cell, id: cell.id, task: cell.task, model: cell.model, model_name: cell.model_name, set: cell.set,
+      cell, id: cell.id, task: cell.task, model: cell.model, model_name: cell.model_name, set: cell.set, sets: [`${cell.task}\n${cell.set}`],
       kind: cell.kind, modality: cell.modality, machine: cell.machine?.label ?? "", source: cell.source.name,
       parameters_n: cell.parameters_n, quality: cell.quality, metric: cell.metric, datasets_n: 1, runs_n: cell.runs_n,
-      amount: amountOf(cell, grid, per), shares: cell.shares, fill: fillOf(cell.shares),
+      settings: settingsText(cell), amount: amountOf(cell, grid, per), shares, fill: fillOf(shares),
     };
   });
 }
@@ -119,22 +126,62 @@ function fillOf(shares) {
   return measured > 0.995 ? "measured" : measured < 0.005 ? "not measured" : "measured in part";
 }
 
-/** A point per source, machine, task, kind and model: the mean over its datasets, each counting once. */
-function byModel(points) {
-  const groups = grouped(points, (p) => [p.source, p.machine, p.task, p.kind, p.model].join("\n"));
-  return [...groups.values()].map((group) => {
-    if (group.length === 1) return group[0];
-    return {
-      ...group[0],
-      id: group.map((point) => point.id).join("~"),
-      set: setsText(group), datasets_n: group.length, cells: group.map((point) => point.cell),
-      sets_unknown_n: group.filter((point) => !point.amount).length,
-      quality: null, metric: null, shares: sharesOf(group),
-      runs_n: group.reduce((sum, point) => sum + point.runs_n, 0),
-      amount: meanOfIntervals(group.map((point) => point.amount)),
-      fill: new Set(group.map((point) => point.fill)).size === 1 ? group[0].fill : "measured in part",
-    };
+/**
+ * A point per source, machine, task, kind and model (else by other `keys`): the mean over its datasets, each counting
+ * once. What a model took on one dataset with other settings is a point of its own.
+ */
+function byModel(points, keys = ["source", "machine", "task", "kind", "model"]) {
+  const groups = [...grouped(points, (point) => keys.map((key) => point[key]).join("\n")).values()];
+  return groups.flatMap((group) => {
+    const apart = settingsApart(group.map(({ cell }) => cell));
+    return [...grouped(group, ({ cell }) => settingsText(cell, apart)).values()].map(meanPoint);
   });
+}
+
+/** The mean over points; its counts are of those with an amount, unless there is none. */
+function meanPoint(group) {
+  if (group.length === 1) return group[0];
+  const counted = countedOf(group);
+  const sets = setsOf(counted);
+  const shares = sharesOf(group);
+  const cells = group.map(({ cell }) => cell);
+  const differing = differingSettings(cells);
+  const common = Object.keys(group[0].cell.settings).filter((name) => !differing.includes(name));
+  return {
+    ...group[0],
+    id: group.map((point) => point.id).join("~"),
+    set: setsText(group), sets, datasets_n: sets.length, cells,
+    sets_unknown_n: group.length - group.filter((point) => point.amount).length,
+    quality: null, metric: null, shares, fill: fillOf(shares),
+    settings: settingsText(group[0].cell, common),
+    runs_n: runsOf(counted),
+    amount: meanOfIntervals(group.map((point) => point.amount)),
+  };
+}
+
+/** The datasets of points, each of a task, by name. */
+function setsOf(points) {
+  return [...new Set(points.flatMap((point) => point.sets))].sort();
+}
+
+/** The points that a mean is of; all of them where it is not known. */
+function countedOf(points) {
+  const known = points.filter((point) => point.amount);
+  return known.length ? known : points;
+}
+
+function runsOf(points) {
+  return points.reduce((sum, point) => sum + point.runs_n, 0);
+}
+
+function modelsN(points) {
+  return distinct(points, (point) => point.model).length;
+}
+
+/** "3 models", or how many points they are, if some occur more than once. */
+function modelsText(points) {
+  const n = modelsN(points);
+  return n === points.length ? count(n, "model") : `${count(points.length, "variant")} of ${count(n, "model")}`;
 }
 
 /** How the mean over points is known: their shares by their amounts; `null` where those of one are not known. */
@@ -146,10 +193,11 @@ function sharesOf(points) {
   return Object.fromEntries(Object.keys(known[0].shares).map((kind) => [kind, share(kind)]));
 }
 
-/** Over how many datasets a mean goes, and how many there are. */
+/** Over how many datasets a mean goes, and how many there are; of one its name. */
 function setsText(group) {
-  const known_n = group.filter((point) => point.amount).length;
-  return `${known_n && known_n < group.length ? `${known_n} of ` : ""}${count(group.length, "dataset")}`;
+  const [all_n, known_n] = [group, group.filter((point) => point.amount)].map((points) => setsOf(points).length);
+  if (all_n === 1) return group[0].set;
+  return `${known_n && known_n < all_n ? `${known_n} of ` : ""}${count(all_n, "dataset")}`;
 }
 
 /** The unit in which all amounts of a view are shown, by the median of `points`, and how that is called. */
@@ -172,17 +220,6 @@ function scaleOf(points, perId = state.get("per")) {
   };
 }
 
-/**
- * Where each point was measured, as a function of the point: "" if all are from one machine of one results folder. Means
- * are never taken across places.
- */
-function placesOf(points) {
-  const sources = distinct(points, (point) => point.source);
-  const hasMachines = distinct(points, (point) => `${point.source}\n${point.machine}`).length > sources.length;
-  const parts = (point) => [...(sources.length > 1 ? [point.source] : []), ...(hasMachines ? [point.machine] : [])];
-  return (point) => parts(point).map((part) => plain(part, 40)).join(" · ");
-}
-
 /** All that is known of a point, in words: every mark carries it. */
 function aboutPoint(point, scale) {
   const parts = [`${plain(point.model, 80)}, ${plain(point.task, 40)}, ${plain(point.set, 60)}`];
@@ -193,24 +230,23 @@ function aboutPoint(point, scale) {
   if (point.parameters_n) parts.push(`${parameters(point.parameters_n)} parameters`);
   parts.push(count(point.runs_n, "run"));
   if (point.machine) parts.push(plain(point.machine, 60));
+  if (point.settings) parts.push(plain(point.settings, 80));
   return parts.join("; ");
-}
-
-/** Names of models; where one occurs more than once, with those of `parts` (point → text) that tell it apart. */
-function namesApart(points, parts) {
-  const models = grouped(points, (point) => point.model);
-  return (point) => {
-    const others = models.get(point.model);
-    const telling = parts.filter((part) => distinct(others, part).length > 1).map((part) => plain(part(point), 40) || "default settings");
-    return [point.model_name, ...telling].join(", ");
-  };
 }
 
 /** "sampled 60 %, assumed 40 %". */
 function sharesText(shares) {
   if (!shares) return UNKNOWN;
-  const parts = Object.entries(shares).filter(([, share]) => share > 0);
-  return parts.map(([kind, share]) => `${kind} ${Math.round(share * 100)} %`).join(", ") || UNKNOWN;
+  const parts = Object.entries(shares).filter(([, share]) => share >= SHARE_STEP);
+  return parts.map(([kind, share]) => `${kind} ${wholePercent(share)} %`).join(", ") || UNKNOWN;
+}
+
+const SHARE_STEP = 1e-5; // shares add up to 1 but for rounding
+
+/** A share as a whole percentage, of which neither all nor nothing is rounded to. */
+function wholePercent(share) {
+  if (share < SHARE_STEP) return 0;
+  return share > 1 - SHARE_STEP ? 100 : Math.min(99, Math.max(1, Math.round(share * 100)));
 }
 
 /** What a mark of a logarithmic axis needs: only amounts above zero can be drawn; bounds that are not end at the floor. */
@@ -221,7 +257,7 @@ function marksOf(points, scale) {
   return shown.map((point) => {
     const [value, low, high] = scale.of(point.amount);
     return {
-      id: point.id, value, model: point.model_name, task: point.task, set: point.set, kind: point.kind,
+      id: point.id, value, model: point.model, task: point.task, set: point.set, kind: point.kind,
       low: low === null ? value : Math.max(low, floor), high: high ?? value,
       inside: FILLS[point.fill], about: aboutPoint(point, scale),
     };
@@ -230,37 +266,45 @@ function marksOf(points, scale) {
 
 /** Why points are not drawn, by count: sentences for a caption, none where all are. */
 function leftOut(points, scale) {
-  const unknown = points.filter((point) => !point.amount).length;
   const low = points.filter((point) => point.amount && !(point.amount[0] > 0)).length;
-  const sets = points.reduce((sum, point) => sum + (point.amount ? point.sets_unknown_n ?? 0 : 0), 0);
-  const sentences = [];
-  if (unknown) sentences.push(`Left out: ${whole(unknown)} of unknown ${scale.noun}${whyUnknown()}.`);
-  if (sets) sentences.push(`Left out of the means: ${count(sets, "dataset")} of unknown ${scale.noun}${whyUnknown()}.`);
+  const sentences = unknownLeftOut(points, scale);
   if (low) sentences.push(`Left out: ${whole(low)} at or below zero, which a logarithmic axis cannot show.`);
   return sentences;
 }
 
-/** The likeliest reason for unknown amounts under the bar's choices. */
-function whyUnknown() {
+/** What means and figures leave out because it is not known, and why. */
+function unknownLeftOut(points, scale) {
+  const unknown = points.filter((point) => !point.amount).length;
+  const sets = points.reduce((sum, point) => sum + (point.amount ? point.sets_unknown_n ?? 0 : 0), 0);
+  const sentences = [];
+  if (unknown) sentences.push(`Left out: ${whole(unknown)} of unknown ${scale.noun}${whyUnknown()}.`);
+  if (sets) sentences.push(`Left out of the means: ${count(sets, "dataset")} of unknown ${scale.noun}${whyUnknown()}.`);
+  return sentences;
+}
+
+/** The likeliest reason for unknown amounts under the bar's choices, but for those `aside`, which a section leaves out. */
+function whyUnknown(aside = []) {
   const reasons = [];
-  if (state.get("quantity") === "carbon" && !state.get("grid")) reasons.push("no grid is chosen");
+  if (state.get("quantity") === "carbon" && !state.get("grid") && !aside.includes("quantity")) reasons.push("no grid is chosen");
   const boundary = state.get("boundary");
   if (boundary === "facility" && chosenPue() === null) reasons.push("no PUE is chosen");
   if (boundary === "facility" || boundary === "host") reasons.push("the whole machine was not metered");
   if (boundary === "marginal") reasons.push("idle was not measured");
   if (state.get("known") === "measured") reasons.push("nothing of it was measured");
-  if (state.get("per") === "tokens") reasons.push("tokens were not counted");
+  if (state.get("per") === "tokens" && !aside.includes("per")) reasons.push("tokens were not counted");
   return reasons.length ? ` (${reasons.join("; ")})` : "";
 }
 
-/** How the energy of what is shown is known, in a sentence. */
+/** How the energy of what is drawn is known, in a sentence. */
 function provenanceSentence(points) {
   if (state.get("known") === "measured") return "Only energy that hardware counted or sampled is in these numbers.";
   const measured = points.filter((point) => point.shares).map((point) => point.shares.counter + point.shares.sampled);
   if (!measured.length) return "How the energy is known is not said.";
-  const [least, greatest] = [Math.min(...measured), Math.max(...measured)].map((share) => Math.round(share * 100));
-  if (least === 100) return "All of the energy was measured by counters or gauges.";
-  if (greatest === 0) return "None of the energy was measured: it is modelled or assumed.";
+  const unsaid_n = points.length - measured.length;
+  const unsaid = unsaid_n ? ` Of ${whole(unsaid_n)} more it is not said how.` : "";
+  const [least, greatest] = [Math.min(...measured), Math.max(...measured)].map(wholePercent);
+  if (least === 100) return `All of the energy was measured by counters or gauges.${unsaid}`;
+  if (greatest === 0) return `None of the energy was measured: it is modelled or assumed.${unsaid}`;
   const share = least === greatest ? `${least} %` : `${least} to ${greatest} %`;
-  return `Measured by counters or gauges: ${share} of a mark's energy; the rest is modelled or assumed.`;
+  return `Measured by counters or gauges: ${share} of a mark's energy; the rest is modelled or assumed.${unsaid}`;
 }

@@ -4,6 +4,7 @@
 const DOT_LANE_PX = 5;
 const DOT_ROW_PX = [40, 150]; // the least and greatest height of a row
 const PANEL_MAX_PX = 700;
+const LABEL_FLUSH_PX = 14; // from an end of an axis, within which a label stays inside, clear of the next panel's
 const DOTS_SHARE = 0.8; // of a row's height; the mean has the rest
 
 /** The mean of models with its 95 % interval; one model alone has that of its measurement. */
@@ -37,7 +38,7 @@ function marksOfRows(rows, scale, quantiles) {
 function meanMark(place, points, scale, quantiles) {
   const [value, low, high] = scale.of(middleOf(points.filter((point) => point.amount?.[0] > 0), quantiles));
   const range = low === null ? "" : ` (95 %: ${number(low)} to ${number(high)})`;
-  const about = `${place.panel}, ${place.row}: mean of ${points.length} models ${number(value)} ${scale.symbol}${range}`;
+  const about = `${place.panel}, ${place.row}: mean of ${modelsText(points)} ${number(value)} ${scale.symbol}${range}`;
   return { ...place, part: "mean", lane: 0.91, value, low: low ?? value, high: high ?? value, about };
 }
 
@@ -50,7 +51,7 @@ function heightOfRow(modelsMaxN) {
 /** What a figure of rows is drawn from: {signals, data, spec}. `looks` gives every row its colour and shape. */
 function rowsOfDots(marks, { scale, looks, columns, width, left, step, ticksMax }) {
   const x = axis("x", "value", scale.title, logEnds(marks.flatMap((mark) => [mark.value, mark.low, mark.high]), ticksMax));
-  x.encoding.axis.labelFlush = 14; // px from an end within which a label stays inside, clear of the next panel's
+  x.encoding.axis.labelFlush = LABEL_FLUSH_PX;
   const gap = 24;
   const panelPx = Math.min(PANEL_MAX_PX, panelWidth(width - left, columns, 0, gap));
   const names = Object.keys(looks);
@@ -66,10 +67,10 @@ function rowsOfDots(marks, { scale, looks, columns, width, left, step, ticksMax 
   const { ink, paper } = THEMES.light;
   const only = (part) => ({ transform: [{ filter: { field: "part", equal: part } }] });
   return {
-    signals: x.signals,
+    signals: { ...x.signals, panels_n: distinct(marks, (mark) => mark.panel).length },
     data: { marks },
     spec: {
-      data: { name: "marks" }, facet: facetOf(panelPx), columns, spacing: gap,
+      data: { name: "marks" }, ...facetsOf(panelPx, columns), spacing: gap,
       spec: {
         width: panelPx, height: { step, for: "position" },
         layer: [

@@ -79,7 +79,7 @@ function tableRow(columns, row) {
       ? h("th", { scope: "row", class: "text" }, shown)
       : h("td", { class: column.text ? "text" : "" }, shown);
   });
-  return h("tr", { "data-model": row.model_name ? String(row.model_name) : null, class: row.class }, cells);
+  return h("tr", { "data-model": row.model ?? null, class: row.class }, cells);
 }
 
 /** A text whose long words may be broken, so that no name makes its column wider than a screen. */
@@ -116,7 +116,7 @@ function sorted(table) {
 
 /** The columns of amounts in a table of points: value, interval, and how it is known. */
 function amountColumns(scale) {
-  const unit = scale.symbol.replace(/\W+/g, "_").replace(/_+$/, "") || "unit";
+  const unit = scale.symbol.replaceAll("µ", "u").replaceAll("₂", "2").replace(/\W+/g, "_");
   const per = { 1000: "per_1000_queries", 1: "per_query", tokens: "per_1000_tokens" }[scale.perId];
   const of = (place) => (row) => (row.amount && row.amount[place] !== null ? row.amount[place] / scale.size : null);
   return [

@@ -31,15 +31,19 @@ section({
   },
 });
 
+/** A rate is of queries, so that amounts here are never per 1,000 tokens. */
+const CHOOSE_ASIDE = ["per"];
+
 /* ---- who is compared with whom */
 
 /** Cells of one task and dataset, which alone are comparable; those with the most models first. */
 function candidateSets(points) {
+  const taken = new Set();
   const sets = [...grouped(points, (point) => `${point.set} · ${point.task}`)].map(([name, group]) => {
     const metrics = grouped(group.filter((point) => point.metric), (point) => point.metric);
     const [metric] = [...metrics].sort((a, b) => b[1].length - a[1].length)[0] ?? [null];
     return {
-      key: name.slice(0, 200), task: group[0].task, set: group[0].set, points: group, metric,
+      key: unusedText(name.slice(0, 200), taken), task: group[0].task, set: group[0].set, points: group, metric,
       models_n: distinct(group, (point) => point.model).length,
       lowerIsBetter: page.content.lower_is_better.includes(metric),
     };
@@ -49,14 +53,15 @@ function candidateSets(points) {
 
 /** The candidates of a dataset, each with a name of its own, its latency, and why it does not qualify, if so. */
 function judged(set) {
-  const nameOf = namesApart(set.points, [(point) => point.machine, (point) => point.source, (point) => settingsText(point.cell)]);
+  const apart = settingsApart(set.points.map(({ cell }) => cell));
+  const nameOf = namesApart(set.points, [(point) => point.machine, (point) => point.source, (point) => settingsText(point.cell, apart)]);
   const least = state.number("choose_quality");
   const most = state.number("choose_latency");
   return set.points.map((point) => {
     const quality = point.metric === set.metric ? point.quality : null;
     const latency = latencyOf(point.cell);
     const why = [];
-    if (!point.amount) why.push(`energy not known${whyUnknown()}`);
+    if (!point.amount) why.push(`energy not known${whyUnknown(CHOOSE_ASIDE)}`);
     else if (!(point.amount[0] > 0)) why.push("energy not above zero");
     if (least !== null) {
       const isBad = set.lowerIsBetter ? quality > least : quality < least;
@@ -69,10 +74,6 @@ function judged(set) {
     }
     return { ...point, name: nameOf(point), quality, latency, why: why.join("; "), qualifies: !why.length };
   });
-}
-
-function settingsText(cell) {
-  return Object.entries(cell.settings).map(([name, value]) => `${name} ${value}`).join(", ");
 }
 
 /** How long a query takes: the 95th percentile of single queries where they are known, else the mean. */
@@ -133,7 +134,7 @@ function inCurrency(text, { currency }) {
 function chooseSentence({ content, set, asked, candidates, best, other, service, scale }) {
   if (!set) return asked ? `No cell of ${plain(asked, 80)} passes the filters above.` : whyNothing(content);
   const on = `on ${plain(set.set, 40)} (${plain(set.task, 40)})`;
-  if (!candidates.some((one) => one.amount)) return `No ${scale.noun} is known of ${count(candidates.length, "candidate")} ${on}${whyUnknown()}.`;
+  if (!candidates.some((one) => one.amount)) return `No ${scale.noun} is known of ${count(candidates.length, "candidate")} ${on}${whyUnknown(CHOOSE_ASIDE)}.`;
   if (!best) return `None of ${count(candidates.length, "candidate")} ${on} qualifies: the table says why.`;
   const qualified = candidates.filter((one) => one.qualifies).length;
   const among = qualified === candidates.length ? `all ${count(candidates.length, "candidate")}` : `the ${qualified} of ${count(candidates.length, "candidate")} that qualify`;
@@ -235,13 +236,14 @@ function chooseFigure({ content, set, candidates, best, other, scale, width }) {
   const upward = set ? upwardOf(set, candidates) : { noun: "quality" };
   const title = `${scale.isCarbon ? "Carbon" : "Energy"} and ${upward.noun}${set ? `: ${plain(set.set, 40)}` : ""}`;
   const byId = new Map(candidates.map((one) => [one.id, one]));
-  const drawable = candidates.filter((one) => one.amount && upward.of(one) !== null);
-  const marks = marksOf(drawable, scale).map((mark) => {
+  const known = candidates.filter((one) => one.amount && upward.of(one) !== null);
+  const shown = drawable(known).filter((one) => !upward.log || upward.of(one) > 0);
+  const marks = marksOf(shown, scale).map((mark) => {
     const one = byId.get(mark.id);
     const why = one.qualifies ? "" : `; does not qualify: ${one.why}`;
     return { ...mark, up: upward.of(one), look: one.kind, shown: one.qualifies ? 1 : 0.25, name: one.name, about: `${mark.about}${why}` };
   });
-  if (!marks.length) return { id: "choose", title, data: {}, spec: {}, empty: set ? `Nothing to draw: no ${scale.noun} is known together with a quality or a time${whyUnknown()}.` : whyNothing(content) };
+  if (!marks.length) return { id: "choose", title, data: {}, spec: {}, empty: set ? `Nothing to draw: no ${scale.noun} is known together with a quality or a time${whyUnknown(CHOOSE_ASIDE)}.` : whyNothing(content) };
   const qualified = marks.filter((mark) => byId.get(mark.id).qualifies);
   const isFront = paretoFront(qualified.map((mark) => [mark.value, mark.up]), upward.lowerIsBetter);
   const front = qualified.filter((_, i) => isFront[i]);
@@ -267,7 +269,7 @@ function chooseFigure({ content, set, candidates, best, other, scale, width }) {
   const looks = looksOf("look", KINDS, distinct(content.cells, (cell) => cell.kind), null);
   const opacity = { field: "shown", type: "quantitative", scale: null, legend: null };
   const ink = THEMES.light.ink;
-  const unknown = candidates.length - drawable.length;
+  const [unknown, low] = [candidates.length - known.length, known.length - shown.length];
   return {
     id: "choose", title,
     signals: { ...x.signals, ...y.signals },
@@ -289,11 +291,11 @@ function chooseFigure({ content, set, candidates, best, other, scale, width }) {
       `A mark is a candidate; its line is the 95 % interval of the measurement. Ringed: the Pareto front of those that qualify (none is ${upward.noun === "quality" ? "as good" : "as fast"} for less). Pale: does not qualify.`,
       ...(upward.noun === "latency" ? ["No quality is known here, so that time per query stands in its place."] : []),
       ...(upward.limit === null ? [] : ["Dashed: the limit that is asked for."]),
-      provenanceSentence(candidates),
-      ...(unknown ? [`Left out: ${unknown} of unknown ${scale.noun} or ${upward.noun}.`] : []),
+      provenanceSentence(shown),
+      ...leftOutFor([[unknown, `of unknown ${scale.noun} or ${upward.noun}`], [low, "at or below zero, which a logarithmic axis cannot show"]]),
       "A click on a mark, or Enter, pins it: it is then compared with the cheapest.",
     ],
-    click: (mark) => togglePin(mark.id),
+    click: (mark) => mark.id && togglePin(mark.id),
   };
 }
 

@@ -12,8 +12,9 @@ section({
     const empty = content.cells.length ? "No cell passes the filters above." : `No cell: ${whyEmpty(content)}.`;
     return {
       sentence: dataSentence(content, cells),
-      parts: [cellTable(cells, amounts, scale), taskTableOne(cells), modelTable(cells)].map((table) => ({ ...table, empty })),
+      parts: [cellTable(content, cells, amounts, scale), taskTableOne(cells), modelTable(cells)].map((table) => ({ ...table, empty })),
       notes: [
+        "Spread of runs: their standard deviation ÷ their mean, in the devices in use.",
         "The downloads have all rows that pass the filters and more columns than the screen: energies in joules per 1,000 queries, durations in seconds per query. What is not known is empty in CSV and null in JSON, never zero.",
         ...content.sources.filter(({ details }) => details).map((source) => `${plain(source.name, 60)}: ${plain(source.details, 300)}.`),
       ],
@@ -48,8 +49,8 @@ function whyNothing(content) {
 
 const BOUNDARIES = ["device", "marginal", "host"];
 
-function cellTable(cells, amounts, scale) {
-  const rows = cells.map((cell) => ({ ...cell, cell, amount: amounts.get(cell)?.amount ?? null }));
+function cellTable(content, cells, amounts, scale) {
+  const rows = cells.map((cell) => ({ ...cell, cell, shares: sharesIn(cell), amount: amounts.get(cell)?.amount ?? null }));
   const several = (of) => distinct(cells, of).length > 1;
   const text = (key, heading, value, more = {}) => ({ key, heading, text: true, value, show: value, ...more });
   const extra = (key, value) => ({ key, hidden: true, value });
@@ -66,7 +67,7 @@ function cellTable(cells, amounts, scale) {
       text("machine", "machine", (row) => row.cell.machine?.label ?? null, { hidden: !several((cell) => cell.machine) }),
       { key: "failure", heading: "failure", text: true, hidden: !cells.some((cell) => cell.failure) },
       ...amountColumns(scale),
-      { key: "sd_j", heading: "spread of runs", value: (row) => row.spread?.sd_j ?? null, show: (row) => (row.spread?.sd_j ? percent(row.spread.sd_j / row.energy.device.all[0]) : null) },
+      { key: "sd_j", heading: "spread of runs", value: (row) => row.spread?.sd_j ?? null, show: spreadText },
       text("shares", "known by", (row) => (row.shares ? sharesText(row.shares) : null)),
       { key: "duration_s", heading: "time per query", show: (row) => (row.duration_s === null ? null : show(row.duration_s, "s")) },
       ...["p50", "p95", "p99"].map(latency),
@@ -74,7 +75,7 @@ function cellTable(cells, amounts, scale) {
       { key: "parameters_n", heading: "parameters", show: (row) => parameters(row.parameters_n) },
       { key: "runs_n", heading: "runs" },
       { key: "failed_n", heading: "failed", hidden: !cells.some((cell) => cell.failed_n) },
-      { key: "run", heading: "each run", screen: true, show: (row) => runLink(row.cell) },
+      { key: "run", heading: "each run", screen: true, show: (row) => runLink(content, row.cell) },
       ...["kind", "modality", "metric", "split", "purpose", "weights", "queries_n", "scored_n", "quality_reason", "input_n", "output_n", "output_unit", "carbon_logged_g", "samples", "cell_id"].map((key) => extra(key)),
       ...energies,
       extra("host_all_at_least_j", (row) => row.energy.host.all_low ?? null),
@@ -91,12 +92,18 @@ function cellTable(cells, amounts, scale) {
   };
 }
 
+/** How the runs of a cell scatter, as a share of their mean: both of the devices in use. */
+function spreadText({ spread, energy }) {
+  if (!isKnown(spread?.sd_j) || !(energy.device.all[0] > 0)) return null;
+  return percent(spread.sd_j / energy.device.all[0]);
+}
+
 /** A link to the runs of a cell; none where only their means are known. */
-function runLink(cell) {
+function runLink(content, cell) {
   const [run] = cell.runs;
   if (!run) return null;
   const label = `Runs of ${plain(cell.model, 60)} on ${plain(cell.set, 40)}`;
-  return h("a", { href: state.address({ run: run.id }, "run"), "aria-label": label }, "runs");
+  return h("a", { href: runAddress(content, run), "aria-label": label }, "runs");
 }
 
 const MULTI_PURPOSE = "multi-purpose";

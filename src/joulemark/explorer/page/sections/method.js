@@ -30,9 +30,15 @@ function methodSentence(content, sources, findings) {
   const failed = sources.reduce((sum, source) => sum + source.failed_n, 0);
   const places = count(sources.length, "set of results", "sets of results");
   if (!runs) return `No figure can be drawn: ${failed ? `none of ${count(failed, "run")} in ${places} measured anything` : "nothing has been measured"}. ${sentenceOf(whyEmpty(content))}`;
-  const audited = sources.filter((source) => !source.notes.some((note) => note.startsWith("no findings")));
-  const heard = !audited.length ? "these were not audited" : findings.length ? `the audit has ${count(findings.length, "finding")}` : "the audit has no finding";
-  return `${count(runs, "run")} from ${places}${failed ? `, ${failed.toLocaleString("en-US")} more failed` : ""}; ${heard}.`;
+  return `${count(runs, "run")} from ${places}${failed ? `, ${failed.toLocaleString("en-US")} more failed` : ""}; ${auditText(sources, findings)}.`;
+}
+
+/** What the audit found, and of whom it says nothing because they were not audited. */
+function auditText(sources, findings) {
+  const without = sources.filter((source) => source.notes.some((note) => note.startsWith("no findings")));
+  if (without.length === sources.length) return "these were not audited";
+  const found = `the audit has ${findings.length ? count(findings.length, "finding") : "no finding"}`;
+  return without.length ? `${found}, and ${joined(without.map((source) => plain(source.name, 60)))} ${without.length === 1 ? "was" : "were"} not audited` : found;
 }
 
 function sentenceOf(text) {

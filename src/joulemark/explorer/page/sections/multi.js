@@ -30,22 +30,28 @@ const NO_PROMPTED = "no prompted (multi-purpose) model passes the filters";
 
 /** A point per model: the mean over all its tasks and datasets. */
 function overTasks(points) {
-  return byModel(points.map((point) => ({ ...point, task: "" })));
+  return byModel(points, ["source", "machine", "kind", "model"]);
+}
+
+/** The points of the place with the most of them, and where that is if there are others: amounts of one place compare. */
+function largestPlace(points) {
+  const [[place, largest] = ["", []]] = [...grouped(points, placesOf(points))].sort((a, b) => b[1].length - a[1].length);
+  return { points: largest, where: place && ` in ${place}` };
 }
 
 function multiSentence(prompted, scale) {
-  const places = [...grouped(overTasks(drawable(prompted)), (point) => `${point.source}\n${point.machine}`).values()];
-  const models = (places.sort((a, b) => b.length - a.length)[0] ?? []).sort((a, b) => a.amount[0] - b.amount[0]);
+  const { points, where } = largestPlace(overTasks(drawable(prompted)));
+  const models = points.sort((a, b) => a.amount[0] - b.amount[0]);
   if (!models.length) return prompted.length ? `The ${scale.noun} of the prompted models here is not known${whyUnknown()}.` : `Nothing to compare: ${NO_PROMPTED}.`;
-  const text = (point) => `${plain(point.model_name, 30)} (${scale.show(point.amount)})`;
+  const text = (point) => `${point.model_name} (${scale.show(point.amount)})`;
   if (models.length === 1) return `One prompted model: ${text(models[0])} per ${scale.per} on ${count(models[0].datasets_n, "dataset")}.`;
   const [least, greatest] = [models[0], models.at(-1)];
   const [fewest, most] = [Math.min, Math.max].map((edge) => edge(...models.map((point) => point.datasets_n)));
-  const over = fewest === most ? `over ${count(most, "dataset")} each` : `over ${fewest} to ${most} datasets, which are not the same for all`;
+  const n = fewest === most ? count(most, "dataset") : `${fewest} to ${most} datasets`;
+  const over = distinct(models, (point) => point.sets.join("\n\n")).length === 1 ? `over ${n} each` : `over ${n}, which are not the same for all`;
   const needs = scale.isCarbon ? "causes" : "needs";
   const times = number(greatest.amount[0] / least.amount[0]);
-  const where = places.length > 1 ? ` of ${plain(least.source, 40)} on ${plain(least.machine, 40)}` : "";
-  return `Of ${models.length} prompted models${where}${where && ","} ${text(least)} ${needs} least and ${text(greatest)} most: ${times} times as much per ${scale.per}, means ${over}.${lengthSentence(prompted, scale)}`;
+  return `Of ${modelsText(models).replace("model", "prompted model")}${where}, ${text(least)} ${needs} least and ${text(greatest)} most: ${times} times as much per ${scale.per}, means ${over}.${lengthSentence(prompted, scale)}`;
 }
 
 /** What the rank correlation does not say. */
@@ -57,16 +63,21 @@ function multiNote(prompted) {
 /** How far long answers and large amounts go together. */
 function lengthSentence(prompted, scale) {
   const { shown, unit } = withLengths(prompted);
-  if (shown.length < 5) return "";
-  const rank = spearman(shown.map((point) => point.cell.output_n), shown.map((point) => point.amount[0]));
-  return ` Rank correlation of the length of answers (${unit}) and ${scale.noun}: ${number(rank, 2)} over ${shown.length} pairs of model and dataset.`;
+  const { points, where } = largestPlace(shown);
+  if (points.length < 5) return "";
+  const lengths = points.map((point) => point.cell.output_n);
+  const rank = spearman(lengths, points.map((point) => point.amount[0]));
+  const pairs = `${points.length} pairs of model and dataset${where}`;
+  if (rank === null) return ` ${pairs} have ${distinct(lengths, (one) => one).length === 1 ? "answers of one length" : `one ${scale.noun}`}: no correlation of the two is known.`;
+  return ` Rank correlation of the length of answers (${unit}) and ${scale.noun}: ${number(rank, 2)} over ${pairs}.`;
 }
 
 function multiTaskFigure(content, prompted, scale, width) {
   const title = `Multi-purpose models: ${scale.noun} by task and architecture`;
   const models = byModel(prompted);
   const tasks = panelsOf(drawable(models), ["task"]);
-  const rows = tasks.slice(0, PANELS_MAX_N).flatMap(rowsOfKinds);
+  const shown = tasks.slice(0, PANELS_MAX_N);
+  const rows = shown.flatMap(rowsOfKinds);
   const marks = marksOfRows(rows, scale, content.t.quantiles);
   if (!marks.length) {
     const why = prompted.length ? `the ${scale.noun} of prompted models is not known${whyUnknown()}` : NO_PROMPTED;
@@ -78,7 +89,7 @@ function multiTaskFigure(content, prompted, scale, width) {
     ...rowsOfDots(marks, { scale, looks: KINDS, columns: 1, width, left: 106, step: heightOfRow(most), ticksMax: 4 }),
     caption: [
       `A mark is a model (mean over the task's datasets); its line is the 95 % interval of the measurement. ${MEAN_MARK}`,
-      provenanceSentence(models), ...leftOut(models, scale), ...morePanels(tasks),
+      provenanceSentence(shown.flatMap((panel) => panel.points)), ...leftOut(models, scale), ...morePanels(tasks),
       "The pointer or the arrow keys on a mark show its model in both figures and in the tables.",
     ],
     click: (mark) => mark.part === "model" && !mark.id.includes("~") && togglePin(mark.id),
@@ -112,7 +123,8 @@ function multiLengthFigure(content, prompted, scale, width) {
   const columns = Math.min(kinds.length, width >= 460 ? 2 : 1);
   const [left, gap] = [62, 24];
   const size = { width: panelWidth(width - left, columns, 0, gap), height: 280 };
-  const x = axis("x", "length", `mean length of an answer, ${unit}`, linearEnds(marks.map((mark) => mark.length), true), { log: false });
+  const x = axis("x", "length", `length of an answer, ${unit}`, linearEnds(marks.map((mark) => mark.length), true), { log: false });
+  x.encoding.axis.labelFlush = LABEL_FLUSH_PX;
   const y = axis("y", "value", scale.title, logEnds(marks.flatMap((mark) => [mark.value, mark.low, mark.high])));
   const tasks = distinct(content.cells.filter(isPromptedModel), (cell) => plain(cell.task, 40));
   const looks = looksOf("look", looksInTurn(tasks), tasks, null);
@@ -120,10 +132,10 @@ function multiLengthFigure(content, prompted, scale, width) {
   const at = { x: x.encoding, y: y.encoding };
   return {
     id: "multi-lengths", title,
-    signals: { ...x.signals, ...y.signals },
+    signals: { ...x.signals, ...y.signals, panels_n: kinds.length },
     data: { marks },
     spec: {
-      data: { name: "marks" }, facet: facetOf(size.width), columns, spacing: gap,
+      data: { name: "marks" }, ...facetsOf(size.width, columns), spacing: gap,
       spec: {
         ...size,
         layer: [
@@ -134,7 +146,7 @@ function multiLengthFigure(content, prompted, scale, width) {
       },
     },
     caption: [
-      "A mark is a model on a dataset; its line is the 95 % interval of the measurement.",
+      "A mark is a model on a dataset, at the mean length of its answers; its line is the 95 % interval of the measurement.",
       ...(unit === "words" ? ["Words are split at white space."] : []),
       provenanceSentence(shown), ...leftOut(prompted, scale), ...leftOutFor([
         [drawable(prompted).length - shown.length - others_n, "of unknown length of answers"],
@@ -158,6 +170,7 @@ function multiModelTable(content, prompted, scale) {
     { key: "datasets_n", heading: "datasets" },
     { key: "runs_n", heading: "runs" },
     ...amountColumns(scale).map((column) => (column.key === "amount" ? { ...column, heading: `mean ${column.heading}` } : column)),
+    settingsColumn(rows),
     ...machineColumn(rows),
   ];
   if (isPrinted) {
@@ -169,7 +182,10 @@ function multiModelTable(content, prompted, scale) {
   return {
     id: "multi-models", title: `Table 3: ${scale.noun} of multi-purpose models`, columns, rows, sort: ["amount", "up"],
     empty: `No row: ${NO_PROMPTED}.`,
-    notes: ["Means over the datasets that pass the filters, each dataset counting once; a bound of the interval is the mean of theirs."],
+    notes: [
+      "Means over the datasets that pass the filters, each dataset counting once; a bound of the interval is the mean of theirs.",
+      ...unknownLeftOut(rows, scale),
+    ],
   };
 }
 

@@ -23,12 +23,16 @@ section({
   },
 });
 
+/** Parity is of energy per query, whatever the bar has the other sections show. */
+const PARITY_ASIDE = ["quantity", "per"];
+
 /** Models on machines, with their energy per query: the mean over their datasets. Those of known training come first. */
 function parityModels(content, points) {
   const published = new Map(content.training.map((row) => [row.model, row]));
+  const taken = new Set();
   const key = (point) => [point.model, point.machine, point.source].map((name) => String(name).slice(0, 80)).join(" · ");
-  const models = [...grouped(points, key)].map(([name, group]) => ({
-    key: name, model: group[0].model, model_name: group[0].model_name, machine: group[0].machine, source: group[0].source,
+  const models = [...grouped(points, (point) => [point.model, point.machine, point.source].join("\n")).values()].map((group) => ({
+    key: unusedText(key(group[0]), taken), model: group[0].model, model_name: group[0].model_name, machine: group[0].machine, source: group[0].source,
     perQuery: meanOfIntervals(group.map((point) => equipmentJoules(point.cell))),
     unknown_n: group.filter((point) => !equipmentJoules(point.cell)).length, published: published.get(group[0].model) ?? null,
   }));
@@ -84,7 +88,7 @@ function parityControls(models, chosen) {
 
 function paritySentence(own, asked) {
   if (!own && asked) return `No energy of ${plain(asked, 80)} is known under the filters above.`;
-  if (!own) return `No model here has a known energy per query${whyUnknown()}.`;
+  if (!own) return `No model here has a known energy per query${whyUnknown(PARITY_ASIDE)}.`;
   const name = plain(own.model, 60);
   if (!own.parity) return `${name} takes ${showInterval(times(own.perQuery, buildingRatio()), "Wh")} per query. What its training took is not published: write it below to see when answering has taken as much.`;
   const rate = chosenRate();
@@ -117,7 +121,7 @@ const PARITY_DATES = [["1 day", 1], ["1 year", DAYS_PER_YEAR], ["10 years", 10 *
 
 function parityFigure(own, width) {
   const title = own ? `Energy over queries: ${plain(own.model, 60)}` : "Energy over queries";
-  if (!own) return { id: "parity", title, data: {}, spec: {}, empty: `Nothing to draw: no model here has a known energy per query${whyUnknown()}.` };
+  if (!own) return { id: "parity", title, data: {}, spec: {}, empty: `Nothing to draw: no model here has a known energy per query${whyUnknown(PARITY_ASIDE)}.` };
   if (!own.parity) return { id: "parity", title, data: {}, spec: {}, empty: "Nothing to draw: the energy of training is not known, or is zero. Write it above." };
   const [symbol, size] = unitFor(own.upfront, "Wh");
   const [value, low, high] = own.parity;
@@ -231,7 +235,7 @@ function parityNotes(models, printed) {
   if (state.get("boundary") === "device") notes.push("Boundary: the devices in use. The rest of the machine is not in the energy per query, so that parity comes sooner than these numbers say.");
   notes.push("A query's energy is the mean over the datasets of a model, each counting once. The machine's waiting between queries is not in the year.");
   const unknown = models.reduce((sum, one) => sum + one.unknown_n, 0);
-  if (unknown) notes.push(`Left out of the means: ${count(unknown, "cell")} of unknown energy${whyUnknown()}.`);
+  if (unknown) notes.push(`Left out of the means: ${count(unknown, "cell")} of unknown energy${whyUnknown(PARITY_ASIDE)}.`);
   for (const model of distinct(models, (one) => one.model)) {
     const row = printed.get(model);
     const follows = row && parityFromPrinted(row);

@@ -93,12 +93,12 @@ function bestOf(panel) {
 
 function qualitySentence(points, panels, scale) {
   if (!panels.length) return `No dataset here has two models whose quality and ${scale.noun} are known${whyUnknownOf(points)}: there is nothing to weigh.`;
-  const text = (panel, point) => `${plain(point.model_name, 30)} (${panel.metric} ${number(point.quality)}, ${scale.show(point.amount)})`;
+  const text = (panel, point) => `${point.model_name} (${panel.metric} ${number(point.quality)}, ${scale.show(point.amount)})`;
   const wish = (panel) => (panel.least === null ? "" : ` with ${panel.metric} of at ${panel.lower ? "most" : "least"} ${panel.least}`);
   if (panels.length === 1) {
     const [panel] = panels;
     const [cheapest, best] = [cheapestOf(panel), bestOf(panel)];
-    if (!cheapest) return `On ${panel.name}, none of ${panel.points.length} models is there${wish(panel)}; the best is ${text(panel, best)}.`;
+    if (!cheapest) return `On ${panel.name}, none of ${modelsText(panel.points)} is there${wish(panel)}; the best is ${text(panel, best)}.`;
     if (cheapest === best) return `On ${panel.name}, the cheapest model${wish(panel)} is also the best: ${text(panel, best)}.`;
     const [ratio, low, high] = ratioOf(best.amount, cheapest.amount);
     const range = low === null ? "" : ` (95 %: ${number(low)} to ${number(high)})`;
@@ -116,7 +116,7 @@ function qualitySentence(points, panels, scale) {
 }
 
 const DISC_PX2 = 900; // the area of the largest disc
-const QUALITY_LABEL_LETTERS = 22;
+const QUALITY_LABEL_CUTS = [(name) => plain(name, 22), (name) => name];
 const QUALITY_MAX_PX = 520; // of a panel
 const QUALITY_AXIS_PX = 66; // what the axis at the left takes
 const QUALITY_GAP_PX = { column: 58, row: 74 }; // between panels, with the ticks and headings that stand there
@@ -139,10 +139,10 @@ function qualityFigure(content, points, panels, compared, scale, width) {
   const all = shown.flatMap((panel) => panel.points);
   return {
     id: "quality", title,
-    signals: { ...x.signals, area_greatest: greatest, area_ticks: areaTicks(greatest) },
+    signals: { ...x.signals, panels_n: shown.length, area_greatest: greatest, area_ticks: areaTicks(greatest) },
     data: { marks: shown.flatMap((panel, i) => qualityMarks(panel, i, scale, sizes, greatest, size)) },
     spec: {
-      data: { name: "marks" }, facet: facetOf(size.width), columns, spacing: QUALITY_GAP_PX, bounds: "flush",
+      data: { name: "marks" }, ...facetsOf(size.width, columns), spacing: QUALITY_GAP_PX, bounds: "flush",
       spec: { ...size, layer: qualityLayers(content, x, scale, columns === 1 ? "bottom" : "top") },
     },
     caption: [
@@ -162,10 +162,11 @@ function qualityMarks(panel, panel_i, scale, sizes, greatest, { width, height })
   const direction = panel.lower ? "less is better" : "more is better";
   const place = { panel: `${panel.name}\n${panel.metric} (${direction})`, panel_i };
   const heightOf = (quality) => along(quality, ends, false);
+  const names = textsApart(distinct(panel.points, (point) => point.model_name), QUALITY_LABEL_CUTS);
   const marks = panel.points.map((point) => {
     const value = point.amount[0] / scale.size;
     return {
-      ...place, part: "model", id: point.id, model: point.model_name, size: point.parameters_n, height: heightOf(point.quality), value,
+      ...place, part: "model", id: point.id, model: point.model, name: names.get(point.model_name), size: point.parameters_n, height: heightOf(point.quality), value,
       look: point.kind, inside: 1, chosen: point.reaches ? 1 : 0.25, ring: point.front ? 1 : 0, text: "", pin: isPinned(point.id) ? 1 : 0,
       about: aboutPoint(point, scale),
     };
@@ -173,7 +174,7 @@ function qualityMarks(panel, panel_i, scale, sizes, greatest, { width, height })
   const cheapest = cheapestOf(panel)?.id;
   const spots = marks.map((mark) => ({
     x: along(mark.size, sizes, true) * width, y: (1 - mark.height) * height,
-    radius: Math.sqrt((DISC_PX2 * mark.value) / greatest / Math.PI), text: mark.ring && mark.chosen === 1 ? plain(mark.model, QUALITY_LABEL_LETTERS) : null, mark,
+    radius: Math.sqrt((DISC_PX2 * mark.value) / greatest / Math.PI), text: mark.ring && mark.chosen === 1 ? mark.name : null, mark,
   }));
   spots.sort((a, b) => (b.mark.id === cheapest) - (a.mark.id === cheapest) || a.mark.value - b.mark.value);
   for (const { spot, ...label } of placeLabels(spots, width, height)) Object.assign(spot.mark, label);
@@ -243,8 +244,8 @@ function qualityDatasetTable(panels, scale) {
   const rows = panels.map((panel) => {
     const [cheapest, best] = [cheapestOf(panel), bestOf(panel)];
     return {
-      panel: panel.name, metric: panel.metric, models_n: panel.points.length, reaching_n: panel.points.filter((point) => point.reaches).length,
-      model: cheapest?.model ?? null, model_name: cheapest?.model_name, quality: cheapest?.quality ?? null, amount: cheapest?.amount ?? null,
+      panel: panel.name, metric: panel.metric, models_n: modelsN(panel.points), reaching_n: modelsN(panel.points.filter((point) => point.reaches)),
+      model: cheapest?.model ?? null, quality: cheapest?.quality ?? null, amount: cheapest?.amount ?? null,
       best: best.model, best_quality: best.quality, ratio: !cheapest ? [null, null, null] : cheapest === best ? [1, null, null] : ratioOf(best.amount, cheapest.amount),
     };
   });
@@ -285,6 +286,7 @@ function qualityModelTable(panels, scale) {
       { key: "front", heading: "front", value: (row) => (row.front ? "yes" : "no"), show: (row) => (row.front ? "yes" : "no") },
       { key: "reaches", heading: "good enough", hidden: state.number("quality_least") === null, value: (row) => (row.reaches ? "yes" : "no"), show: (row) => (row.reaches ? "yes" : "no") },
       { key: "samples", name: "quality_samples", heading: "scored on", text: true },
+      settingsColumn(rows),
       ...machineColumn(rows),
     ],
     notes: ["Front: no other model of the dataset is as good for less, or better for no more. Scored on: the samples whose energy was measured, or others."],

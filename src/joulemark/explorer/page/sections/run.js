@@ -97,48 +97,40 @@ function isKnown(value) {
 function runControls(content, cells, run, repeats) {
   const value = (one) => (one === run ? state.get("run") : runName(content, one));
   const listed = cells.includes(run.cell) ? cells : [run.cell, ...cells];
+  const text = cellTexts(content, listed);
   return [
-    { key: "run", label: "Model, dataset, task", kind: "select", options: listed.map((cell) => [value(cell === run.cell ? run : cell.runs[0]), cellText(content, cell)]) },
+    { key: "run", label: "Model, dataset, task", kind: "select", options: listed.map((cell) => [value(cell === run.cell ? run : cell.runs[0]), text(cell)]) },
     { key: "run", label: "Repetition", kind: "select", options: repeats.map((one, i) => [value(one), `${i + 1} of ${repeats.length}, ${when(one.started_at)}${one.failure ? ", failed" : ""}`]) },
   ];
 }
 
-function cellText(content, cell) {
-  const parts = [`${cell.model_name} on ${plain(cell.set, 24)}`, plain(cell.task, 24)];
-  if (content.machines.length > 1 && cell.machine) parts.push(plain(cell.machine.label, 24));
-  if (content.sources.length > 1) parts.push(plain(cell.source.name, 20));
-  return parts.join(", ");
+/** What each of `cells` is, as a function of the cell; where several are alike, with the settings in which they differ. */
+function cellTexts(content, cells) {
+  const parts = (cell) => [
+    `${cell.model_name} on ${plain(cell.set, 24)}`, plain(cell.task, 24),
+    ...(content.machines.length > 1 && cell.machine ? [plain(cell.machine.label, 24)] : []),
+    ...(content.sources.length > 1 ? [plain(cell.source.name, 20)] : []),
+  ].join(", ");
+  const alike = grouped(cells, parts);
+  return (cell) => {
+    const text = parts(cell);
+    const differing = differingSettings(alike.get(text));
+    return [text, settingsText(cell, differing) || (differing.length ? "default settings" : "")].filter(Boolean).join(", ");
+  };
 }
 
 /* ---- the sentence */
 
 const MEASURED_BY = ["counter", "sampled"];
 
-/** The channels whose energies add up to that of the devices in use. */
+/** The channels whose energies add up to that of the devices in use: not what meters the whole machine. */
 function ownChannels(run) {
-  return run.channels.filter((channel) => channel.in_use && channel.part_of === null);
+  return run.channels.filter((channel) => channel.in_use && channel.part_of === null && channel.component !== "system");
 }
 
 /** A cell with the energies of one of its runs in their place, so that it can be asked like a cell. */
 function cellOfRun(run) {
-  const own = ownChannels(run);
-  const measured = own.filter((channel) => MEASURED_BY.includes(channel.provenance));
-  const all = measured.length === own.length;
-  const energy = {
-    device: { all: run.energy.device, measured: all ? run.energy.device : summedChannels(measured, run.queries_n) },
-    marginal: { all: run.energy.marginal, measured: all ? run.energy.marginal : null },
-    host: { all: run.energy.host, measured: null },
-  };
-  return { ...run.cell, energy, carbon_logged_g: null };
-}
-
-/** The energy of channels together per 1,000 queries; their errors are independent, as in joulemark.boundary. */
-function summedChannels(channels, queriesN) {
-  if (!channels.length || channels.some((one) => one.energy_j === null || one.low_j === null || one.high_j === null)) return null;
-  const energy = channels.reduce((sum, one) => sum + one.energy_j, 0);
-  const down = Math.hypot(...channels.map((one) => one.energy_j - one.low_j));
-  const up = Math.hypot(...channels.map((one) => one.high_j - one.energy_j));
-  return times([energy, energy - down, energy + up], 1000 / queriesN);
+  return { ...run.cell, energy: run.energy, carbon_logged_g: null };
 }
 
 function runSentence(run, repeats, amounts, scale) {
@@ -158,9 +150,13 @@ function runSentence(run, repeats, amounts, scale) {
   return [found, provenanceOfRun(run), weak].filter(Boolean).join(" ");
 }
 
-/** How the energy of the devices in use is known, by shares. */
+/** How the energy of a run is known, by shares; those of other boundaries than the devices in use are the cell's. */
 function provenanceOfRun(run) {
   if (state.get("known") === "measured") return "Only energy that hardware counted or sampled is in this number.";
+  if (state.get("boundary") !== "device") {
+    const shares = sharesIn(run.cell);
+    return shares ? `How it is known, over all repetitions: ${sharesText(shares)}.` : "";
+  }
   const own = ownChannels(run);
   const energies = own.filter((channel) => isKnown(channel.energy_j));
   const all = energies.reduce((sum, channel) => sum + channel.energy_j, 0);
@@ -293,7 +289,7 @@ function repeatFigure(content, run, repeats, amounts, ofCell, scale, width) {
   const title = `Repetitions: ${scale.noun} in the order of measurement`;
   const first = Math.max(0, Math.min(repeats.indexOf(run), repeats.length - REPEATS_MAX_N));
   const shown = repeats.slice(first, first + REPEATS_MAX_N);
-  const fill = fillOf(run.cell.shares);
+  const fill = fillOf(sharesIn(run.cell));
   const marks = shown.filter((one) => amounts.get(one)).map((one) => {
     const [value, low, high] = scale.of(amounts.get(one));
     const place = repeats.indexOf(one) + 1;
@@ -489,9 +485,8 @@ function weaknessTable(content, run) {
 
 /** Findings of the audit that name the cell, or no other. */
 function runFindingTable(content, cell) {
-  const name = `${cell.model} × ${cell.set}`;
   const rows = content.findings.filter((finding) => finding.source_i === cell.source_i).map((finding) => ({
-    ...finding, names: `${finding.subject} ${finding.message}`.includes(name),
+    ...finding, names: finding.cell_ids.includes(cell.cell_id),
   })).filter((finding) => finding.names || !finding.subject.includes(" × "));
   return {
     id: "run-findings", title: "Findings of the audit", rows: rows.map((row) => ({ ...row, of: row.names ? "this cell" : "the study" })),
@@ -528,7 +523,7 @@ function factsOf(content, run) {
     ["dataset", [cell.set, cell.split].filter(Boolean).join(", ")], ["samples", cell.samples],
     ["settings", Object.entries(cell.settings).map(([key, value]) => `${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`).join("; ")],
     ["failed", run.failure && `${run.failure.phase}: ${run.failure.kind}: ${run.failure.message}`],
-    ["machine", machine && [machine.cpu, `${machine.cpus_n} CPUs`, machine.memory_byte && `${number(machine.memory_byte / 2 ** 30)} GiB`, ...machine.gpus].filter(Boolean).join("; ")],
+    ["machine", machine && [machine.cpu, machine.cpus_n && `${machine.cpus_n} CPUs`, machine.memory_byte && `${number(machine.memory_byte / 2 ** 30)} GiB`, ...machine.gpus].filter(Boolean).join("; ")],
     ["virtual machine", machine && { true: "yes", false: "no" }[machine.virtualised]],
     ["system", machine && machine.system], ["machine's id", machine && machine.id],
     ["versions", Object.entries(content.versions[run.versions_i] ?? {}).map(([name, version]) => `${name} ${version}`).join("; ")],

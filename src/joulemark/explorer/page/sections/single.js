@@ -1,9 +1,9 @@
 "use strict";
 /* Single queries: how what they take scatters, and what the energy of single ones goes along with. */
 
-/** Names of the groups that have a line of their own, by what a cell is in. */
+/** What a cell is in, of which each group has a line of its own. */
 const QUERY_GROUPS = {
-  model: (cell) => cell.model_name,
+  model: (cell) => cell.model,
   machine: (cell) => cell.machine?.label ?? "",
   task: (cell) => cell.task,
 };
@@ -67,7 +67,11 @@ function whyNoQueries(content, points) {
 /** The lines to draw: groups of cells by the chosen name, the largest first; the smallest share the last line. */
 function queryGroups(shown) {
   const by = state.get("queries_by");
-  const named = [...grouped(shown, (one) => QUERY_GROUPS[by](one.cell))].map(([name, cells]) => ({ name: plain(name, 40) || "(no name)", cells, isRest: false }));
+  const groups = grouped(shown, (one) => QUERY_GROUPS[by](one.cell));
+  const texts = textsApart([...groups.keys()], PLACE_CUTS);
+  const named = [...groups].map(([key, cells]) => ({
+    key, name: by === "model" ? cells[0].cell.model_name : texts.get(key) || NO_NAME, cells, isRest: false,
+  }));
   const n = ({ cells }) => cells.reduce((sum, one) => sum + one.n, 0);
   named.sort((a, b) => n(b) - n(a) || a.name.localeCompare(b.name));
   if (named.length > LOOKS.length) {
@@ -86,7 +90,7 @@ function querySentence(shown) {
   const slowest = `the slowest ${percent(share).replace(".0", "")}`;
   const enough = shown.filter((one) => one.n >= least).sort((a, b) => a[name] / a.p50 - b[name] / b.p50);
   const times = (one) => `${number(one[name] / one.p50)} times`;
-  const cellName = ({ cell }) => `${plain(cell.model_name, 40)} on ${plain(cell.set, 40)}`;
+  const cellName = ({ cell }) => `${cell.model_name} on ${plain(cell.set, 40)}`;
   if (enough.length === 1) {
     const [one] = enough;
     return `Of ${count(one.n, "query", "queries")} of ${cellName(one)}, ${slowest} take at least ${times(one)} the median: ${show(one[name], "s")} against ${show(one.p50, "s")}.`;
@@ -120,7 +124,7 @@ function latencyFigure(groups, [symbol, size], width) {
       const bin = Math.min(last, Math.max(0, Math.floor((Math.log(value) / FINE_STEP - all.low) / fineN)));
       marks.push({
         slot: group.slot, t: value / size, share: shares[bin], inside, size: inside ? 80 : 36,
-        model: state.get("queries_by") === "model" && !group.isRest ? group.name : null,
+        model: state.get("queries_by") === "model" && !group.isRest ? group.key : null,
         about: `${group.name}: ${text} of ${count(group.n, "query", "queries")} took longer than ${show(value, "s")}`,
       });
     }

@@ -31,18 +31,19 @@ function sizeSentence(points, scale) {
   const place = placesOf(known);
   const [where, most] = [...grouped(known, place)].sort((a, b) => b[1].length - a[1].length)[0];
   const bySize = [...most].sort((a, b) => a.parameters_n - b.parameters_n);
-  const text = (point) => `${plain(point.model_name, 40)} (${parameters(point.parameters_n)}, ${scale.show(point.amount)})`;
+  const text = (point) => `${point.model_name} (${parameters(point.parameters_n)}, ${scale.show(point.amount)})`;
   const inPlace = where && ` in ${where}`;
   if (most.length < 3) return `${joined(bySize.map(text))}${inPlace}: too few models to say what size does.`;
   const sizes = bySize.map((point) => Math.log(point.parameters_n));
   const amounts = bySize.map((point) => Math.log(point.amount[0]));
   const rank = spearman(sizes, amounts);
+  if (rank === null) return `${count(most.length, "point")}${inPlace}, all of the same ${distinct(sizes, (one) => one).length === 1 ? "size" : scale.noun}: what size does cannot be said.`;
   const strength = Math.abs(rank) < 0.3 ? "says little about" : Math.abs(rank) < 0.7 ? "goes along with" : "goes closely along with";
   const words = rank < 0 ? strength.replace("along with", "against") : strength;
   return `Size ${words} ${scale.noun}${inPlace}: rank correlation ${number(rank, 2)} over ${count(most.length, "point")}, from ${text(bySize[0])} to ${text(bySize.at(-1))}.`;
 }
 
-/** Spearman's rank correlation, ties sharing their mean rank. */
+/** Spearman's rank correlation, ties sharing their mean rank; `null` where all values of one side are the same. */
 function spearman(first, second) {
   const ranks = (values) => {
     const order = values.map((value, i) => [value, i]).sort((a, b) => a[0] - b[0]);
@@ -60,7 +61,7 @@ function spearman(first, second) {
   const together = a.reduce((sum, value, i) => sum + (value - middleA) * (b[i] - middleB), 0);
   const alone = (values, middle) => Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0));
   const product = alone(a, middleA) * alone(b, middleB);
-  return product ? together / product : 0;
+  return product ? together / product : null;
 }
 
 function sizeFigure(content, models, sized, chosen, scale, width) {
@@ -94,11 +95,11 @@ function sizeFigure(content, models, sized, chosen, scale, width) {
     },
     caption: [
       "A mark is a model on a task (mean over its datasets); its line is the 95 % interval of the measurement.",
-      provenanceSentence(sized), ...leftOut(sized, scale),
+      provenanceSentence(drawable(sized)), ...leftOut(sized, scale),
       ...(unknown ? [`Left out: ${unknown} of unknown size.`] : []),
       "Draw over the figure to choose a range of sizes for the table; the fields above do the same.",
     ],
-    click: (mark) => !mark.id.includes("~") && togglePin(mark.id),
+    click: (mark) => mark.id && !mark.id.includes("~") && togglePin(mark.id),
     drawn: (view) => view.addSignalListener("brush", (_, brush) => brushed(brush.size)),
   };
 }
@@ -124,7 +125,8 @@ function sizeTable(points, scale) {
       { key: "parameters_n", heading: "parameters", show: (row) => parameters(row.parameters_n) },
       ...amountColumns(scale),
       { key: "shares", heading: "known by", text: true, value: (row) => sharesText(row.shares), show: (row) => sharesText(row.shares) },
-      { key: "pin", heading: "compare", screen: true, show: (row) => (row.cell && row.datasets_n === 1 ? pinButton(row) : h("span")) },
+      { key: "pin", heading: "compare", screen: true, show: (row) => (row.cells ? h("span") : pinButton(row)) },
+      settingsColumn(points),
     ],
   };
 }

@@ -14,7 +14,7 @@ section({
     const rows = taskRows(content, points, models, rowOf).map((row) => ({ ...row, where: place(row.first), way: wayOf(row.first) }));
     return {
       sentence: taskSentence(rows, scale),
-      parts: [taskFigure(content, rows, models, rowOf, scale, width), taskTable(content, rows, scale)],
+      parts: [taskFigure(content, rows, models, rowOf, scale, width), taskTable(content, rows, models, scale)],
       notes: taskNotes(content, rows),
     };
   },
@@ -32,24 +32,28 @@ function wayOf(point) {
 function taskRows(content, points, models, rowOf) {
   const cells = grouped(points, rowOf);
   const rows = [...grouped(models, rowOf)].map(([name, group]) => {
-    const known = group.filter((point) => point.amount);
+    const counted = countedOf(group);
     return {
       name, first: group[0], task: group[0].task, study: (group[0].cell ?? group[0].cells[0]).source.study, isPrompted: group[0].kind !== TASK_SPECIFIC,
-      models_n: distinct(known, (point) => point.model).length,
-      unknown_n: group.length - known.length,
-      datasets_n: distinct(cells.get(name), (point) => point.set).length,
-      runs_n: group.reduce((sum, point) => sum + point.runs_n, 0),
-      amount: meanOfModels(known.map((point) => point.amount[0]), content.t.quantiles),
+      counted, models_n: modelsN(counted),
+      datasets_n: setsOf(counted).length,
+      runs_n: runsOf(counted),
+      amount: middleOf(group, content.t.quantiles),
       ...overRuns(cells.get(name).filter((point) => point.amount)),
     };
   });
   return rows.sort((a, b) => (a.amount?.[0] ?? Infinity) - (b.amount?.[0] ?? Infinity));
 }
 
+/** Whether the spread of the runs of each cell is that of the energies that are shown. */
+function holdsSpread() {
+  return state.get("boundary") === "device" && state.get("known") === "all";
+}
+
 /** Mean and spread over all runs of a task, each run counting once, as the paper's Table 2 has them. */
 function overRuns(points) {
-  const known = points.filter((point) => point.cell && point.cell.spread);
-  const n = points.reduce((sum, point) => sum + point.runs_n, 0);
+  const known = points.filter((point) => holdsSpread() && point.cell.spread);
+  const n = runsOf(points);
   if (!n) return { run_mean: null, run_sd: null };
   const middle = points.reduce((sum, point) => sum + point.runs_n * point.amount[0], 0) / n;
   let squares = 0;
@@ -100,10 +104,10 @@ function taskFigure(content, rows, models, rowOf, scale, width) {
     });
   }
   if (!marks.length) return { id: "tasks", title: "Energy by task", data: {}, spec: {}, empty: `Nothing to draw: no ${scale.noun} is known${whyUnknown()}.` };
-  const means = rows.filter((row) => row.amount && row.amount[0] > 0 && row.models_n > 1).map((row) => {
+  const means = rows.filter((row) => row.amount && row.amount[0] > 0 && row.counted.length > 1).map((row) => {
     const [value, low, high] = scale.of(row.amount);
     const range = low === null ? "" : ` (95 %: ${number(low)} to ${number(high)})`;
-    return { row: row.name, lane: 0.92, value, low: low ?? value, high: high ?? value, about: `${plain(row.name, 60)}: mean of ${row.models_n} models ${number(value)} ${scale.symbol}${range}` };
+    return { row: row.name, lane: 0.92, value, low: low ?? value, high: high ?? value, about: `${plain(row.name, 60)}: mean of ${modelsText(row.counted)} ${number(value)} ${scale.symbol}${range}` };
   });
   const values = [...marks, ...means].flatMap((mark) => [mark.value, mark.low, mark.high]);
   const x = axis("x", "value", scale.title, logEnds(values, narrow ? 4 : 8));
@@ -136,14 +140,14 @@ function taskFigure(content, rows, models, rowOf, scale, width) {
     },
     caption: [
       "A mark is a model (mean over its datasets); its line is the 95 % interval of the measurement. Diamond: mean of the models; bar: its 95 % interval (Student's t on logarithms).",
-      provenanceSentence(models), ...leftOut(models, scale),
+      provenanceSentence(drawable(models)), ...leftOut(models, scale),
       "A click on a mark, or Enter, shows its task alone.",
     ],
     click: (mark) => mark.task && state.set({ task: state.get("task") === mark.task ? "" : mark.task }),
   };
 }
 
-function taskTable(content, rows, scale) {
+function taskTable(content, rows, models, scale) {
   const isPaper = distinct(content.cells, (cell) => cell.source.study).includes("luccioni2024");
   const printed = new Map((content.printed["2"] ?? []).map((row) => [row.task, row]));
   const isPrinted = isPaper && !scale.isCarbon && state.get("per") === "1000";
@@ -161,7 +165,11 @@ function taskTable(content, rows, scale) {
   if (isPrinted) columns.push({ key: "printed", name: "printed_kwh", heading: "the paper prints, kWh", value: printedOf, show: (row) => (printedOf(row) === null ? null : String(printedOf(row))) });
   return {
     id: "tasks", title: `Table 2: ${scale.noun} by task`, columns, rows, sort: ["amount", "up"],
-    notes: ["Mean of the models: each model once. Mean and spread (sample standard deviation) of the runs: each run once, as in the paper's Table 2."],
+    notes: [
+      "Mean of the models: each model once, or once for each of its settings; the interval of one model alone is that of its measurement. Mean and spread (sample standard deviation) of the runs: each run once, as in the paper's Table 2.",
+      ...(holdsSpread() ? [] : ["The spread of the runs is known of all energy of the devices in use alone."]),
+      ...unknownLeftOut(models, scale),
+    ],
   };
 }
 

@@ -101,7 +101,7 @@ function waysKindTable(panels, ratios, scale, quantiles) {
     const amount = middleOf(row.points, quantiles);
     const base = row.row === TASK_SPECIFIC ? null : specific.get(row.panel);
     const size = median(row.points.map((point) => point.parameters_n).filter(Boolean));
-    return { panel: row.panel, kind: row.row, models_n: row.points.length, amount, size, ratio: base ? ratioOf(amount, base) : [null, null, null] };
+    return { panel: row.panel, kind: row.row, models_n: modelsN(row.points), amount, size, ratio: base ? ratioOf(amount, base) : [null, null, null] };
   });
   return {
     id: "ways-kinds", title: `${scale.isCarbon ? "Carbon" : "Energy"} by dataset and kind of model`, rows,
@@ -114,7 +114,7 @@ function waysKindTable(panels, ratios, scale, quantiles) {
       ...amountColumns(scale).map((column) => (column.key === "amount" ? { ...column, heading: `mean ${column.heading}` } : column)),
       ...ratioColumns("times the task-specific mean", "ratio"),
     ],
-    notes: ["Mean: each model once. Interval: of models like these (Student's t on logarithms); of one model alone, of its measurement."],
+    notes: ["Mean: each model once, or once for each of its settings. Interval: of models like these (Student's t on logarithms); of one model alone, of its measurement."],
   };
 }
 
@@ -136,6 +136,12 @@ function machineColumn(rows) {
   return [{ key: "machine", heading: "machine", text: true, hidden: isOne }];
 }
 
+/** The column of settings, where cells of one model, task and dataset differ in them. */
+function settingsColumn(rows) {
+  const isOne = !settingsApart(rows.flatMap((row) => row.cells ?? [row.cell])).length;
+  return { key: "settings", heading: "settings", text: true, hidden: isOne, value: (row) => row.settings || null, show: (row) => row.settings || "default" };
+}
+
 function waysModelTable(panels, scale) {
   const rows = panels.flatMap((panel) => panel.points);
   return {
@@ -150,6 +156,7 @@ function waysModelTable(panels, scale) {
       ...amountColumns(scale),
       { key: "parameters_n", heading: "parameters", show: (row) => parameters(row.parameters_n) },
       { key: "known_by", heading: "known by", text: true, value: (row) => sharesText(row.shares), show: (row) => sharesText(row.shares) },
+      settingsColumn(rows),
       ...machineColumn(rows),
     ],
   };
