@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from joulemark.meter import Meter
-from joulemark.meter.lap_fit import Lap
-from joulemark.meter.per_query import PerQuery, lap_s, per_query
+from joulemark.meter.lap import Lap, lap_s
+from joulemark.meter.per_query import PerQuery, per_query
 from joulemark.records import Provenance, Quantity
 from joulemark.sensors.fake import VirtualClock, known_energy_channel
 

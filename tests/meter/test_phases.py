@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from joulemark.meter.lap_fit import Lap
+from joulemark.meter.lap import Lap
 from joulemark.meter.per_query import per_query
 from joulemark.meter.phases import phases
 from joulemark.records import (

@@ -7,22 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from joulemark.boundary import total
-from joulemark.records import BoundaryName, Measurement
+from joulemark.meter.lap import Lap
+from joulemark.records import BoundaryName
 from joulemark.student import t_quantile
 
 CONFIDENCE = 0.95
 FREEDOM_MIN_N = 5
 KNOWN_RATIO = 0.75  # of the laps
 PIVOT_MIN = 1e-6  # of a column's own square: what is left of it beside the others
-
-
-@dataclass(frozen=True, slots=True)
-class Lap:
-    """A window over the queries from ``first_i`` up to, but not including, ``end_i``."""
-
-    first_i: int
-    end_i: int
-    measurement: Measurement
 
 
 @dataclass(frozen=True, slots=True)

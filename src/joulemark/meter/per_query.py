@@ -12,12 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from joulemark.boundary import Total, total
-from joulemark.meter.energy import UPDATES_MIN_N
-from joulemark.meter.lap_fit import Lap, dot, fit_laps, known_laps
-from joulemark.meter.window import Meter
-from joulemark.records import BoundaryName, Provenance, Quantity
-
-LAP_MIN_S = 0.05  # a shorter lap would cost the work more than one part in a thousand
+from joulemark.meter.lap import Lap
+from joulemark.meter.lap_fit import dot, fit_laps, known_laps
+from joulemark.records import BoundaryName
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +39,6 @@ class QueryEnergy:
     energy_j: float | None
     uncertainty_j: float | None
     method: str | None
-
-
-def lap_s(meter: Meter) -> float | None:
-    """How long a lap must be for ten updates of the slowest counter of ours; ``None`` where only models or gauges are.
-
-    A gauge would have to be asked in another process each time, which a lap must not wait for.
-    """
-    ours = [channel for channel in meter.channels if channel.in_use and channel.part_of is None]
-    if not ours or meter.gauges or any(channel.provenance is not Provenance.COUNTER for channel in ours):
-        return None
-    periods_s = [channel.update_period_s or 0.0 for channel in ours if channel.quantity is Quantity.ENERGY]
-    return max(LAP_MIN_S, UPDATES_MIN_N * max(periods_s))
 
 
 def per_query(laps: Sequence[Lap], durations_s: Sequence[float], tokens_n: Sequence[int | None]) -> PerQuery:

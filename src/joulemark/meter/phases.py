@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from joulemark.meter.lap_fit import Lap, fit_laps, known_laps
+from joulemark.meter.lap import Lap
+from joulemark.meter.lap_fit import fit_laps, known_laps
 from joulemark.records import Phase
 
 

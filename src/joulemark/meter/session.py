@@ -35,6 +35,7 @@ from types import TracebackType
 
 from joulemark.boundary import Total, total
 from joulemark.meter import Meter, Window, open_meter
+from joulemark.meter.lap import Lap, lap_s
 from joulemark.records import BoundaryName, Measurement
 from joulemark.sensors import setup_from_environment
 
@@ -42,7 +43,6 @@ TYPE_CHECKING = False  # what type checkers take for true
 if TYPE_CHECKING:
     from typing import ParamSpec, TypeVar
 
-    from joulemark.meter.lap_fit import Lap
     from joulemark.meter.per_query import QueryEnergy
 
     _P = ParamSpec("_P")
@@ -130,8 +130,6 @@ class Session:
         Counters are read when they have had time to move: at the end of a query, from some tens of milliseconds to a
         second after the last time. Raises :class:`Overlapping`.
         """
-        from joulemark.meter.per_query import lap_s
-
         state = self._queries
         if state.open:
             raise Overlapping(
@@ -185,8 +183,6 @@ class Session:
         )
 
     def _end_lap(self, opened: Window) -> None:
-        from joulemark.meter.lap_fit import Lap
-
         state = self._queries
         state.laps.append(Lap(state.lap_first_i, len(state.durations_s), opened.end()))
         state.lap = None
@@ -208,11 +204,11 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the window, also when the block raised."""
-        if self._queries.lap is not None:
-            self._end_lap(self._queries.lap)
         if self._window is not None:
             self._measurement = self._window.end()
             self._window = None
+        if self._queries.lap is not None:
+            self._end_lap(self._queries.lap)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Decorate ``function``: each call is measured and appended to its attribute ``calls``."""

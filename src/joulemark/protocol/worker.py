@@ -31,8 +31,8 @@ from typing import Protocol as Shape
 
 from joulemark.boundary import idle_drifted
 from joulemark.meter import Meter, open_meter
-from joulemark.meter.lap_fit import Lap
-from joulemark.meter.per_query import lap_s, per_query
+from joulemark.meter.lap import Lap, lap_s
+from joulemark.meter.per_query import per_query
 from joulemark.meter.phases import phases
 from joulemark.meter.trace import Readings
 from joulemark.meter.window import not_ours
