@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from joulemark.meter import open_meter
-from joulemark.meter.energy import Samples, gauge_energy
+from joulemark.meter.gauge import Samples, gauge_energy
 from joulemark.meter.sampler import open_sampler
 from joulemark.records import Channel, Component, Provenance, Quantity
 from joulemark.sensors import Setup

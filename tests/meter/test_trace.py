@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from joulemark.meter import Meter
-from joulemark.meter.energy import Samples
+from joulemark.meter.gauge import Samples
 from joulemark.meter.trace import STEPS_MAX_N, Readings
 from joulemark.records import Channel, Component, Measurement, Provenance, Quantity, ReadFailure, TraceStep
 from joulemark.sensors.fake import VirtualClock, energy_until_j, known_energy_channel

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from joulemark.meter.energy import Samples
+from joulemark.meter.gauge import Samples
 from joulemark.records import Channel, Quantity, ReadFailure
 from joulemark.sensors import Setup, open_sensors
 

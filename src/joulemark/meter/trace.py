@@ -18,9 +18,8 @@ from joulemark.meter.energy import (
     Edge,
     Moved,
     counter_energy,
-    gauge_part_energy,
-    gauge_points,
 )
+from joulemark.meter.gauge import gauge_part_energy, gauge_points
 from joulemark.records import Channel, ChannelEnergy, Measurement, TraceStep
 
 STEPS_MAX_N = 1000  # of a channel in a window; even

@@ -8,18 +8,19 @@ from contextlib import suppress
 from dataclasses import replace
 
 from joulemark.meter.device_work import wait_for_devices
-from joulemark.meter.energy import Edge, Moved, Samples, counter_energy, gauge_energy
+from joulemark.meter.energy import Edge, Moved, counter_energy
 from joulemark.records import Absence, Channel, ChannelEnergy, Component, Measurement, Quantity, ReadFailure
 from joulemark.sensors.own_processes import in_use_by_us
 
 TYPE_CHECKING = False  # what type checkers take for true
 if TYPE_CHECKING:
+    from joulemark.meter.gauge import Samples
     from joulemark.meter.ticks import Ticks
     from joulemark.meter.trace import Readings
 
 Clock = Callable[[], int]
 # (begin, end) in ns of the monotonic clock -> samples by channel name, and the sampler's own CPU seconds
-Sample = Callable[[int, int], tuple[dict[str, Samples], float]]
+Sample = Callable[[int, int], "tuple[dict[str, Samples], float]"]
 
 DISAGREES = "counter-disagrees"
 CALIBRATION_MAX_S = 2.0
@@ -272,6 +273,8 @@ class Window:
     def _add_gauges(self, energies: dict[str, ChannelEnergy], ended_ns: int) -> float:
         if not self._meter.gauges:
             return 0.0
+        from joulemark.meter.gauge import gauge_energy
+
         samples, sampler_cpu_s = self._sample(self.began_ns, ended_ns) if self._sample else ({}, 0.0)
         for channel in self._meter.gauges:
             taken = samples.get(channel.name)
