@@ -18,10 +18,12 @@ quickstart: $(VENV)/.run  ## Measure eleven small real models on ten tasks and r
 	@echo
 	$(BIN)/joulemark explore $(RESULTS) --out $(RESULTS).html
 
-# What measures real time does so while nothing else runs. Exit code 5: PYTEST_ARGS chose none of them.
+# What measures real time does so while nothing else runs. Exit code 5: PYTEST_ARGS chose none of them. Both share the
+# miniature models that tests build.
 test: $(VENV)/.test $(VENV)/.chromium  ## Run all tests
-	$(BIN)/python -m pytest -m 'not alone' -n auto --maxprocesses 4 --dist worksteal $(PYTEST_ARGS) || [ $$? = 5 ]
-	$(BIN)/python -m pytest -m alone $(PYTEST_ARGS) || [ $$? = 5 ]
+	@cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && export JOULEMARK_TEST_CACHE="$$cache" && set -x && \
+	{ $(BIN)/python -m pytest -m 'not alone' -n auto --maxprocesses 4 --dist worksteal $(PYTEST_ARGS) || [ $$? = 5 ]; } && \
+	{ $(BIN)/python -m pytest -m alone $(PYTEST_ARGS) || [ $$? = 5 ]; }
 
 check: $(VENV)/.check  ## Format, lint, types and layers
 	$(BIN)/ruff format --check .

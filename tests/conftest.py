@@ -27,9 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One cache of miniature models for the whole session: each is built once, by whichever test comes first."""
+    """One cache of miniature models for a session, or several: each is built once, by whichever test comes first."""
     root = tmp_path_factory.getbasetemp()
     shared = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    shared = Path(os.environ.get("JOULEMARK_TEST_CACHE") or shared)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JOULEMARK_CACHE", str(shared / "joulemark-cache"))
         yield shared / "joulemark-cache"

@@ -194,13 +194,12 @@ def test_numbers_of_another_namespace_mean_nothing(tmp_path: Path) -> None:
     assert in_use_by_us(listed, proc) == {"gpu0"}
 
 
-@pytest.mark.parametrize("device", ["cpu", "auto"])  # torch finds no board here that it could use
-def test_a_model_on_the_processor_leaves_the_boards_beside_it_out(tmp_path: Path, device: str) -> None:
+def test_a_model_on_the_processor_leaves_the_boards_beside_it_out(tmp_path: Path) -> None:
     shim = boards(tmp_path, ((1, 9),), ((1, 9),))
     done = joulemark(
         "run", "--task", "text-classification", "--model", "miniature:sentiment-encoder", "--dataset",
         "miniature:reviews", "--out", tmp_path / "r", "--queries", 20, "--repeats", 1, "--idle", 0.1, "--sensors",
-        "nvml,modelled-cpu", "--set", f"device={device}", **environment(shim),
+        "nvml,modelled-cpu", "--set", "device=auto", **environment(shim),  # torch finds no board that it could use
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (run,) = store.read_runs(tmp_path / "r")

@@ -29,7 +29,7 @@ from joulemark.sensors import Setup, open_sensors
 PERIOD_S = 0.05
 SAMPLES_MAX_N = 2_000_000  # more than a day of one gauge, in 32 MB
 DROPPED_N = SAMPLES_MAX_N // 10  # at once, the oldest, when there are more
-ANSWER_MAX_S = 15.0  # longer than any gauge takes to answer
+ANSWER_MAX_S = 8.0  # longer than any gauge takes to answer
 END_MAX_S = 2.0  # for closing the sensors
 
 
