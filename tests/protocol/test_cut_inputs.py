@@ -11,17 +11,14 @@ from joulemark import store
 
 
 @pytest.mark.parametrize(
-    ("words_n", "settings", "cut"),
-    [(400, (), True), (3, (), False), (20, ("--set", "input_tokens_max_n=5"), True)],
+    ("words_n", "cut"),
+    [(400, True), (3, False)],
 )
-def test_inputs_cut_by_the_model_or_by_the_cell_are_told(
-    tmp_path: Path, words_n: int, settings: tuple[str, ...], cut: bool
-) -> None:
+def test_inputs_cut_where_the_model_ends_are_told(tmp_path: Path, words_n: int, cut: bool) -> None:
     (tmp_path / "d.csv").write_text("text,label\n" + f"{'good ' * words_n},positive\n" * 4)
     done = joulemark(
         "run", "--task", "text-classification", "--model", "miniature:sentiment-encoder", "--dataset",
         tmp_path / "d.csv", "--out", tmp_path / "r", "--queries", 4, "--repeats", 1, "--idle", 0, "--sensors", "fake",
-        *settings,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (run,) = store.read_runs(tmp_path / "r")
