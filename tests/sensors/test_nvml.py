@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disturbed_program import DISTURBED
 from known_power import build_c, steady
 from nvml_shim import INSTANT, Board, Boards, nvml_shim
 
@@ -350,19 +351,6 @@ def test_what_a_board_does_not_support_is_left_out_and_disturbs_nothing(tmp_path
     assert said["absences"] == {"gpu2": "Bare has neither an energy counter nor a power gauge"}
 
 
-DISTURBED = """
-    import json, time
-    from joulemark.meter import open_meter
-    from joulemark.sensors import Setup
-    from joulemark.sensors.conditions import conditions, disturbances
-    setup = Setup(requests=("nvml",))
-    with open_meter(setup) as meter:
-        before = conditions(setup)
-        window = meter.begin()
-        time.sleep(0.2)
-        measurement = window.end()
-        print(json.dumps(disturbances(before, conditions(setup), measurement)))
-"""
 OF_BOARDS = {"foreign-process-on-board", "throttled"}
 CALM = Board(STEADY, update_period_s=0.01)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disturbed_program import DISTURBED
 from known_power import steady
 from nvml_shim import Board, Boards, nvml_shim
 from program import joulemark
@@ -92,21 +93,6 @@ def test_without_a_process_of_ours_all_boards_count_and_say_so(tmp_path: Path, w
 def test_a_board_that_does_not_tell_goes_on_counting(tmp_path: Path) -> None:
     said = measured(boards(tmp_path, None, (("self", 1),), ()), tmp_path / "pid")
     assert [(in_use, untold) for in_use, _, untold in said.values()] == [(True, True), (True, False), (False, False)]
-
-
-DISTURBED = """
-    import json, time
-    from joulemark.meter import open_meter
-    from joulemark.sensors import Setup
-    from joulemark.sensors.conditions import conditions, disturbances
-    setup = Setup(requests=("nvml",))
-    with open_meter(setup) as meter:
-        before = conditions(setup)
-        window = meter.begin()
-        time.sleep(0.25)
-        measurement = window.end()
-        print(json.dumps(disturbances(before, conditions(setup), measurement)))
-"""
 
 
 @pytest.mark.parametrize("ours", ["self", 1])
