@@ -29,22 +29,8 @@ from visits import Visit
 
 from joulemark import store
 from joulemark.analysis.paper_tables import MODALITIES
-from joulemark.records import (
-    Cell,
-    ChannelEnergy,
-    Component,
-    ErrorBudget,
-    Inference,
-    Machine,
-    Measurement,
-    ModelFacts,
-    Protocol,
-    Provenance,
-    Purpose,
-    Quality,
-    Run,
-    Study,
-)
+from joulemark.measurement import ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.records import Cell, Inference, Machine, ModelFacts, Protocol, Purpose, Quality, Run, Study
 
 JOULEMARK = Path(sys.executable).with_name("joulemark")
 FILE_BAR_BYTE, FIRST_VIEW_BAR_S, CHANGE_BAR_S = 15e6, 1.0, 0.1

@@ -24,19 +24,8 @@ from pathlib import Path
 
 from joulemark import store
 from joulemark.interchange.importing import import_logs
-from joulemark.records import (
-    Cell,
-    ChannelEnergy,
-    Component,
-    ErrorBudget,
-    Machine,
-    Measurement,
-    Protocol,
-    Provenance,
-    Quality,
-    Run,
-    Study,
-)
+from joulemark.measurement import ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.records import Cell, Machine, Protocol, Quality, Run, Study
 from joulemark.units import J_PER_KWH
 
 JOULEMARK = Path(sys.executable).with_name("joulemark")

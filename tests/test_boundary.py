@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from joulemark.boundary import idle_drifted, total
-from joulemark.records import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 
 
 def energy(

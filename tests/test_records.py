@@ -2,7 +2,7 @@ from dataclasses import fields, is_dataclass, replace
 
 import msgspec
 
-from joulemark import records
+from joulemark import measurement, records
 from joulemark.reasons import REASONS
 from joulemark.records import Cell, Machine, Protocol, Purpose, Run, Settings, Study
 
@@ -16,8 +16,7 @@ def cell(**changes: object) -> Cell:
 
 
 def test_every_number_in_a_record_carries_its_unit() -> None:
-    for name in dir(records):
-        record = getattr(records, name)
+    for name, record in {**vars(measurement), **vars(records)}.items():
         if not is_dataclass(record):
             continue
         for field in fields(record):

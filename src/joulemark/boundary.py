@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from joulemark.records import BoundaryName, ChannelEnergy, Component, Measurement, Provenance
+from joulemark.measurement import BoundaryName, ChannelEnergy, Component, Measurement, Provenance
 
 DRIFT_RATIO = 0.10  # of the mean of the two idle powers
 

@@ -28,7 +28,8 @@ from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
-from joulemark.records import SCHEMA_VERSION, Inference, Machine, MendableError, Run, Study, TraceStep
+from joulemark.failures import MendableError
+from joulemark.records import SCHEMA_VERSION, Inference, Machine, Run, Study, TraceStep
 
 STUDY_FILE = "study.json"
 RUNS_FILE = "runs.jsonl"

@@ -13,22 +13,8 @@ import pytest
 
 from joulemark.analysis.audit import RULES, audit, evidence, find_rule
 from joulemark.analysis.claims import Claim, claims_of
-from joulemark.records import (
-    Cell,
-    ChannelEnergy,
-    Component,
-    ErrorBudget,
-    Failure,
-    Machine,
-    Measurement,
-    ModelFacts,
-    Protocol,
-    Provenance,
-    Purpose,
-    Quality,
-    Run,
-    Study,
-)
+from joulemark.measurement import ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.records import Cell, Failure, Machine, ModelFacts, Protocol, Purpose, Quality, Run, Study
 
 QUERIES_N, REPEATS_N = 1000, 8
 MODELS = {"small": 20.0, "middle": 40.0, "large": 80.0}  # J per query

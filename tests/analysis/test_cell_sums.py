@@ -11,19 +11,8 @@ from joulemark.analysis.cell_sums import CellSums, Moments, fold, merged
 from joulemark.analysis.interval import joined_interval
 from joulemark.analysis.results import open_results, sums_of
 from joulemark.boundary import total
-from joulemark.records import (
-    BoundaryName,
-    Cell,
-    ChannelEnergy,
-    Component,
-    ErrorBudget,
-    Failure,
-    Measurement,
-    Provenance,
-    Quality,
-    Run,
-    Study,
-)
+from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.records import Cell, Failure, Quality, Run, Study
 
 CELL = Cell("fill-mask", "m", "d", columns={"text": "sentence"})
 DEVICE = BoundaryName.DEVICE

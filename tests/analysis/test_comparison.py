@@ -18,7 +18,8 @@ from joulemark.analysis.comparison import Comparison, Row, Verdict, compare
 from joulemark.analysis.comparison_conditions import conditions, findings
 from joulemark.analysis.matching import Folder, matched
 from joulemark.analysis.results import open_results, sums_of
-from joulemark.records import BoundaryName, Cell, Component, Provenance, Purpose, Run, Settings
+from joulemark.measurement import BoundaryName, Component, Provenance
+from joulemark.records import Cell, Purpose, Run, Settings
 
 CELLS_N = 1000
 NEXT_DAY = LATER + timedelta(days=1)

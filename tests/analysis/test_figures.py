@@ -26,20 +26,8 @@ from joulemark.analysis.figures.points import (
 )
 from joulemark.analysis.results import Results, open_results, sums_of
 from joulemark.impact.carbon import find_grid
-from joulemark.records import (
-    BoundaryName,
-    Cell,
-    ChannelEnergy,
-    Component,
-    ErrorBudget,
-    Measurement,
-    ModelFacts,
-    Provenance,
-    Purpose,
-    Quality,
-    Run,
-    Study,
-)
+from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.records import Cell, ModelFacts, Purpose, Quality, Run, Study
 
 DEVICE = BoundaryName.DEVICE
 

@@ -9,18 +9,8 @@ from joulemark.analysis.parity import Training
 from joulemark.analysis.reference import references
 from joulemark.analysis.results import open_results, sums_of
 from joulemark.analysis.totals import totals
-from joulemark.records import (
-    BoundaryName,
-    Cell,
-    ChannelEnergy,
-    Component,
-    ErrorBudget,
-    Measurement,
-    Provenance,
-    Purpose,
-    Run,
-    Study,
-)
+from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.records import Cell, Purpose, Run, Study
 
 NOTHING = Projection({})
 

@@ -5,21 +5,8 @@ import pytest
 
 from joulemark.analysis.summary import comparisons, rows
 from joulemark.impact.carbon import find_grid
-from joulemark.records import (
-    BoundaryName,
-    Cell,
-    ChannelEnergy,
-    Component,
-    ErrorBudget,
-    Failure,
-    Measurement,
-    Protocol,
-    Provenance,
-    Purpose,
-    Quality,
-    Run,
-    Study,
-)
+from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.records import Cell, Failure, Protocol, Purpose, Quality, Run, Study
 
 SPECIFIC = Cell("text-classification", "small", "reviews")
 PROMPTED = replace(SPECIFIC, model="large", purpose=Purpose.MULTI_PURPOSE)

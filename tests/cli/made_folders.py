@@ -8,22 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from joulemark import store
-from joulemark.records import (
-    Cell,
-    ChannelEnergy,
-    Component,
-    ErrorBudget,
-    Failure,
-    Machine,
-    Measurement,
-    ModelFacts,
-    Protocol,
-    Provenance,
-    Quality,
-    Run,
-    Study,
-    run_id,
-)
+from joulemark.measurement import ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.records import Cell, Failure, Machine, ModelFacts, Protocol, Quality, Run, Study, run_id
 
 A100 = Machine("Xeon", 96, 2**40, ("NVIDIA A100-SXM4-80GB",), False, "5.15", "Linux")
 H200 = Machine("Xeon", 96, 2**40, ("NVIDIA H200",), False, "6.8", "Linux")

@@ -14,7 +14,8 @@ import pytest
 from made_folders import H200, LATER, OTHER, REVIEWS, SUMMARY, Made, folder
 from program import BINARY, complains, joulemark
 
-from joulemark.records import Cell, Provenance, Settings
+from joulemark.measurement import Provenance
+from joulemark.records import Cell, Settings
 
 KEYS = {"a", "b", "boundary", "rows", "only_in_a", "only_in_b", "different", "same", "summary", "findings"}
 NEWER = {"python": "3.11.7", "torch": "2.6.0"}

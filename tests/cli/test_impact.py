@@ -6,19 +6,8 @@ import pytest
 from program import complains, joulemark
 
 from joulemark import store
-from joulemark.records import (
-    Cell,
-    ChannelEnergy,
-    Component,
-    ErrorBudget,
-    Failure,
-    Machine,
-    Measurement,
-    Protocol,
-    Provenance,
-    Run,
-    Study,
-)
+from joulemark.measurement import ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.records import Cell, Failure, Machine, Protocol, Run, Study
 
 SMALL, LARGE, BROKEN = (
     Cell("text-classification", name, "reviews") for name in ("small-model", "large-model", "broken")

@@ -9,7 +9,8 @@ import pytest
 
 from joulemark import store
 from joulemark.cli.report_figure import show_figures
-from joulemark.records import Cell, MendableError, Study
+from joulemark.failures import MendableError
+from joulemark.records import Cell, Study
 
 
 def test_a_figure_is_written_in_three_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

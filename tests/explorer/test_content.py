@@ -46,7 +46,8 @@ from joulemark.explorer.queries import latest_of_every_cell_first
 from joulemark.explorer.traces import STEPS_MAX_N, mean_steps, thinned
 from joulemark.impact.facilities import figure
 from joulemark.impact.grids import find_grid
-from joulemark.records import BoundaryName, Inference, TraceStep
+from joulemark.measurement import BoundaryName
+from joulemark.records import Inference, TraceStep
 from joulemark.student import t_quantile
 from joulemark.units import J_PER_KWH
 

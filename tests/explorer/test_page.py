@@ -17,7 +17,7 @@ from joulemark.explorer.content import Content, content_of
 from joulemark.explorer.gathering import gather
 from joulemark.explorer.page import page, page_scripts, title, vega_bundle
 from joulemark.explorer.site import write_page, write_site
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

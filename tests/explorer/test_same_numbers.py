@@ -14,7 +14,8 @@ from pages import PAPER, PageOf, Shared
 from playwright.sync_api import Page
 from visits import Opener
 
-from joulemark.records import Cell, ChannelEnergy, Component, ErrorBudget, Machine, Provenance, Run, Settings
+from joulemark.measurement import ChannelEnergy, Component, ErrorBudget, Provenance
+from joulemark.records import Cell, Machine, Run, Settings
 
 LONG = "of-one-maker-whose-names-do-not-end"  # longer than what is shown of a name
 FIRST, SECOND = (replace(CELL, model=f"maker/{LONG}-{end}") for end in ("one", "two"))

@@ -14,7 +14,7 @@ from made_results import CELL, CELLS, OTHER_TASK, run, study_of, write
 
 from joulemark import store
 from joulemark.explorer.serve import HOST, Served, open_server
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 
 STUDY = study_of(CELLS, "going-on")
 

@@ -9,7 +9,7 @@ from program import joulemark
 
 from joulemark import store
 from joulemark.boundary import total
-from joulemark.records import BoundaryName, Component
+from joulemark.measurement import BoundaryName, Component
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")

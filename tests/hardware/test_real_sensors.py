@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from joulemark.measurement import Component, Provenance, Quantity
 from joulemark.meter import Meter, open_meter
-from joulemark.records import Component, Provenance, Quantity
 from joulemark.sensors import Setup, open_sensors
 
 

@@ -12,7 +12,8 @@ from joulemark.analysis.totals import totals
 from joulemark.interchange.codecarbon_csv import HEADERS
 from joulemark.interchange.importing import Imported, import_logs
 from joulemark.interchange.log_files import LogError
-from joulemark.records import BoundaryName, Component, Provenance, Purpose, Run
+from joulemark.measurement import BoundaryName, Component, Provenance
+from joulemark.records import Purpose, Run
 
 PAPER_LOGS = os.environ.get("JOULEMARK_PAPER_LOGS")
 

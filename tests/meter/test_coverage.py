@@ -7,8 +7,8 @@ import pytest
 from accuracy.aligned import REFRESH_S, simulate
 from accuracy.aligned import WINDOWS_N as SIMULATED_N
 
+from joulemark.measurement import ChannelEnergy
 from joulemark.meter import Meter
-from joulemark.records import ChannelEnergy
 from joulemark.sensors.fake import VirtualClock, energy_until_j, known_energy_channel
 
 WINDOWS_N = 1000

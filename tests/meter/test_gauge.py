@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from joulemark.measurement import Channel, Component, Provenance, Quantity
 from joulemark.meter import open_meter
 from joulemark.meter.gauge import Samples, gauge_energy
 from joulemark.meter.sampler import open_sampler
-from joulemark.records import Channel, Component, Provenance, Quantity
 from joulemark.sensors import Setup
 
 GAUGE = Channel("gpu0", Component.GPU, Provenance.SAMPLED, Quantity.POWER, lambda: 0.0, "a board", update_period_s=0.1)

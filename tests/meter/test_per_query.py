@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from joulemark.measurement import Provenance, Quantity
 from joulemark.meter import Meter
 from joulemark.meter.lap import Lap, lap_s
 from joulemark.meter.per_query import PerQuery, per_query
-from joulemark.records import Provenance, Quantity
 from joulemark.sensors.fake import VirtualClock, known_energy_channel
 
 POWER_W = 80.0

@@ -7,16 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from joulemark.measurement import ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 from joulemark.meter.lap import Lap
 from joulemark.meter.per_query import per_query
 from joulemark.meter.phases import phases
-from joulemark.records import (
-    ChannelEnergy,
-    Component,
-    ErrorBudget,
-    Measurement,
-    Provenance,
-)
 
 PREFILL_W, DECODE_W, REST_W = 320.0, 140.0, 60.0
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import joulemark
+from joulemark.measurement import Measurement
 from joulemark.meter.session import NotMeasured
-from joulemark.records import Measurement
 
 
 def test_a_block_is_measured() -> None:

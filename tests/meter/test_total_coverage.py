@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from joulemark.boundary import Total, total
+from joulemark.measurement import BoundaryName, Channel, Component
 from joulemark.meter import Meter
-from joulemark.records import BoundaryName, Channel, Component
 from joulemark.sensors.fake import VirtualClock, energy_until_j, known_energy_channel
 
 WINDOWS_N = 400

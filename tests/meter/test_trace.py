@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Channel, Component, Measurement, Provenance, Quantity
 from joulemark.meter import Meter
 from joulemark.meter.gauge import Samples
 from joulemark.meter.trace import STEPS_MAX_N, Readings
-from joulemark.records import Channel, Component, Measurement, Provenance, Quantity, ReadFailure, TraceStep
+from joulemark.records import TraceStep
 from joulemark.sensors.fake import VirtualClock, energy_until_j, known_energy_channel
 
 Profile = tuple[tuple[float, float], ...]

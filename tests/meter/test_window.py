@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Channel, ChannelEnergy, Measurement
 from joulemark.meter import Meter
 from joulemark.meter.energy import shortest_window_s
-from joulemark.records import Channel, ChannelEnergy, Measurement, ReadFailure
 from joulemark.sensors.fake import VirtualClock, energy_until_j, known_energy_channel
 
 STEADY = ((1.0, 35.0),)

@@ -15,7 +15,8 @@ from program import joulemark
 from rapl_tree import Zone, rapl_tree
 
 from joulemark import store
-from joulemark.records import Measurement, Run, TraceStep
+from joulemark.measurement import Measurement
+from joulemark.records import Run, TraceStep
 
 pytestmark = [
     pytest.mark.alone,

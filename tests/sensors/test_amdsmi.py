@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Measurement, Provenance, Quantity
 from joulemark.meter import Meter
-from joulemark.records import Measurement, Provenance, Quantity, ReadFailure
 from joulemark.sensors import Found, Setup
 from joulemark.sensors.amdsmi import amdsmi, boards_in_use
 

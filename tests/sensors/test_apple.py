@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from known_power import build_c
 
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Component
 from joulemark.meter import Meter
-from joulemark.records import Component, ReadFailure
 from joulemark.sensors import Setup
 from joulemark.sensors.apple import apple, energy_report, part_of_chip
 

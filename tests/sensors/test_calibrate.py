@@ -7,7 +7,8 @@ import pytest
 from moving import moving
 from powercap import zone
 
-from joulemark.records import Quantity, ReadFailure
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Quantity
 from joulemark.sensors import Setup
 from joulemark.sensors.calibrate import TICKS_ENOUGH_N, calibrate
 from joulemark.sensors.fake import VirtualClock, known_energy_channel

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from joulemark.measurement import ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 from joulemark.reasons import REASONS
-from joulemark.records import ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 from joulemark.sensors import Setup
 from joulemark.sensors.conditions import Conditions, board_disturbances, conditions, disturbances
 from joulemark.sensors.nvml import BoardProcess, BoardState

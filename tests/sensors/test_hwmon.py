@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from powercap import let_everybody_in
 
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Component, Provenance, Quantity
 from joulemark.meter import Meter
-from joulemark.records import Component, Provenance, Quantity, ReadFailure
 from joulemark.sensors import Found, Setup, open_sensors
 from joulemark.sensors.hwmon import hwmon
 

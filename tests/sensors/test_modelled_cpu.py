@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from joulemark.measurement import Channel, Component, Provenance, Quantity
 from joulemark.meter import Meter
-from joulemark.records import Channel, Component, Provenance, Quantity
 from joulemark.sensors import Setup, open_sensors
 from joulemark.sensors.modelled_cpu import modelled_cpu, power_line
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from joulemark.measurement import Component, Provenance
 from joulemark.meter import Meter
-from joulemark.records import Component, Provenance
 from joulemark.sensors import Setup
 from joulemark.sensors.modelled_dram import modelled_dram
 

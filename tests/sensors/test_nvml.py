@@ -22,7 +22,7 @@ pytest.importorskip("pynvml")
 STEADY = steady(200.0)
 SHOW = """
     import json, os, sys
-    from joulemark.records import ReadFailure
+    from joulemark.failures import ReadFailure
     from joulemark.sensors import Setup
     from joulemark.sensors.nvml import nvml
     def value(channel):
@@ -285,8 +285,9 @@ def test_the_state_of_boards_says_what_may_disturb(tmp_path: Path) -> None:
         ),
         Board(STEADY),
         Board(STEADY, lost_after_s=0.0),
+        Board(STEADY, held_by_heat_ratio=0.5, violations=False),
     ]
-    busy, quiet, lost = run(nvml_shim(tmp_path, boards), STATE)
+    busy, quiet, lost, without_the_call = run(nvml_shim(tmp_path, boards), STATE)
     assert busy.pop("power_violation_s") > 0
     assert busy == {
         "index": 0,
@@ -300,6 +301,8 @@ def test_the_state_of_boards_says_what_may_disturb(tmp_path: Path) -> None:
     assert quiet["clock_reasons"] == []
     assert (quiet["power_violation_s"], quiet["thermal_violation_s"]) == (0.0, 0.0)
     assert {name: value for name, value in lost.items() if value is not None} == {"index": 2}
+    assert without_the_call["power_violation_s"] == 0.0
+    assert without_the_call["thermal_violation_s"] > 0
 
 
 def test_without_a_driver_there_is_an_absence(tmp_path: Path) -> None:

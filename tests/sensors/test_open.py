@@ -10,13 +10,13 @@ import pytest
 from powercap import zone
 
 from joulemark.boundary import total
+from joulemark.measurement import BoundaryName
 from joulemark.meter import open_meter
-from joulemark.records import BoundaryName
 from joulemark.sensors import ON_REQUEST, SensorError, Setup, open_sensors, requests_in, sensor_points
 
 PLUGIN = """
 from contextlib import contextmanager
-from joulemark.records import Channel, Component, Provenance, Quantity
+from joulemark.measurement import Channel, Component, Provenance, Quantity
 from joulemark.sensors import Found
 
 def channel(name, component=Component.CPU):

@@ -13,8 +13,8 @@ import pytest
 from moving import moving
 from powercap import let_everybody_in, zone
 
+from joulemark.measurement import Component, Provenance
 from joulemark.meter import Meter
-from joulemark.records import Component, Provenance
 from joulemark.sensors import Setup, open_sensors
 from joulemark.sensors.perf_event import perf_event
 from joulemark.sensors.rapl import same_counter

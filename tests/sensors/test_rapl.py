@@ -10,8 +10,9 @@ import pytest
 from moving import moving
 from powercap import RANGE_UJ, let_everybody_in, zone
 
+from joulemark.failures import ReadFailure
+from joulemark.measurement import ChannelEnergy, Component, Provenance
 from joulemark.meter import Meter
-from joulemark.records import ChannelEnergy, Component, Provenance, ReadFailure
 from joulemark.sensors import Setup, open_sensors
 from joulemark.sensors.rapl import rapl
 

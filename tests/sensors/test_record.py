@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Channel, Component, Provenance, Quantity
 from joulemark.meter import Meter, open_meter
-from joulemark.records import Channel, Component, Provenance, Quantity, ReadFailure
 from joulemark.sensors import SensorError, Setup
 from joulemark.sensors.fake import VirtualClock, known_energy_channel
 from joulemark.sensors.record import record

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from joulemark.records import Component, Provenance, Quantity, ReadFailure
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Component, Provenance, Quantity
 from joulemark.sensors import SensorError, Setup
 from joulemark.sensors.system import ANSWER_MAX_BYTE, ANSWER_MAX_S, ASK_PERIOD_S, power_in, system
 

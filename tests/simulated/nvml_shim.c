@@ -13,7 +13,7 @@ enum result {
     SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7,
     DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15,
 };
-enum { FIELD_ENERGY = 83, FIELD_POWER_AVERAGE = 185, FIELD_POWER_INSTANT = 186 };
+enum { FIELD_HELD_BY_POWER = 74, FIELD_HELD_BY_HEAT = 75, FIELD_ENERGY = 83, FIELD_POWER_AVERAGE = 185, FIELD_POWER_INSTANT = 186 };
 enum { VALUE_UNSIGNED = 1, VALUE_UNSIGNED_LONG_LONG = 3 };
 enum { POLICY_POWER = 0, POLICY_THERMAL = 1 };
 
@@ -42,6 +42,7 @@ struct board {
     unsigned long long throttle; /* throttle= the bits of the reasons */
     double held_by_power, held_by_heat; /* held_by_power= held_by_heat= the share of the time for which a limit holds
                                            the clocks down; negative: that is not supported */
+    int tells_violations;       /* violations=no: the call for that is gone, fields 74 and 75 tell it */
     int lists_processes;        /* processes=no: that is not supported */
     int processes_n;            /* processes=PID:MIB,…; PID "self" is whoever asks, "@FILE" the number in a file, if it is there */
     unsigned pid[PROCESSES_MAX], used_mib[PROCESSES_MAX];
@@ -161,6 +162,7 @@ static enum result load(void) {
             snprintf(board->uuid, sizeof board->uuid, "GPU-%08x-0000-0000-0000-000000000000", boards_n);
         board->profile = parse_profile(word(line, "profile", text, sizeof text) ? text : "1:0");
         board->has_counter = !(word(line, "counter", text, sizeof text) && !strcmp(text, "no"));
+        board->tells_violations = !(word(line, "violations", text, sizeof text) && !strcmp(text, "no"));
         board->has_clocks = !(word(line, "clocks", text, sizeof text) && !strcmp(text, "no"));
         board->counter_scale = number(line, "counter_scale", 1);
         board->update_s = number(line, "update_s", 0.1);
@@ -303,12 +305,22 @@ enum result nvmlDeviceGetPowerUsage(struct board *board, unsigned *power_mw) {
     return SUCCESS;
 }
 
+static enum result put_held_ns(double held_ratio, unsigned long long *ns) {
+    if (held_ratio < 0) return NOT_SUPPORTED;
+    *ns = (unsigned long long)(held_ratio * elapsed_s() * 1e9);
+    return SUCCESS;
+}
+
 static enum result field_value(struct board *board, struct field *field) {
     const struct gauge *gauge = field->id == FIELD_POWER_INSTANT ? &board->instant : &board->usage;
     field->timestamp_us = now_ns(CLOCK_REALTIME) / 1000;
     if (field->id == FIELD_ENERGY) {
         field->value_type = VALUE_UNSIGNED_LONG_LONG;
         return nvmlDeviceGetTotalEnergyConsumption(board, &field->value.ull);
+    }
+    if (field->id == FIELD_HELD_BY_POWER || field->id == FIELD_HELD_BY_HEAT) {
+        field->value_type = VALUE_UNSIGNED_LONG_LONG;
+        return put_held_ns(field->id == FIELD_HELD_BY_POWER ? board->held_by_power : board->held_by_heat, &field->value.ull);
     }
     if (field->scope || !gauge->exists) return NOT_SUPPORTED;
     if (field->id != FIELD_POWER_AVERAGE && field->id != FIELD_POWER_INSTANT) return NOT_SUPPORTED;
@@ -386,11 +398,10 @@ enum result nvmlDeviceGetCurrentClocksThrottleReasons(struct board *board, unsig
 
 enum result nvmlDeviceGetViolationStatus(struct board *board, unsigned policy, struct violation *violation) {
     CHECKED(board);
-    double held = policy == POLICY_POWER ? board->held_by_power : policy == POLICY_THERMAL ? board->held_by_heat : -1;
-    if (held < 0) return NOT_SUPPORTED;
+    if (!board->tells_violations) return NOT_SUPPORTED;
     violation->reference_us = (unsigned long long)now_ns(CLOCK_REALTIME) / 1000;
-    violation->violation_ns = (unsigned long long)(held * elapsed_s() * 1e9);
-    return SUCCESS;
+    double held_ratio = policy == POLICY_POWER ? board->held_by_power : policy == POLICY_THERMAL ? board->held_by_heat : -1;
+    return put_held_ns(held_ratio, &violation->violation_ns);
 }
 
 enum result nvmlDeviceGetTemperature(struct board *board, unsigned sensor, unsigned *celsius) {

@@ -58,6 +58,7 @@ class Board:
     # The share of the time for which a limit holds the clocks down, whatever the bits of now; None: not supported.
     held_by_power_ratio: float | None = 0.0
     held_by_heat_ratio: float | None = 0.0
+    violations: bool = True  # False: the call that tells this is gone; fields tell it still
     # (process id, "self" for whoever asks, or "@FILE" for the number in a file; MiB of the board); None: not supported
     processes: tuple[tuple[int | str, int], ...] | None = ()
 
@@ -109,6 +110,7 @@ def _config_line(board: Board) -> str:
         "clocks": "yes" if board.clocks else "no",
         "held_by_power": -1 if board.held_by_power_ratio is None else board.held_by_power_ratio,
         "held_by_heat": -1 if board.held_by_heat_ratio is None else board.held_by_heat_ratio,
+        "violations": "yes" if board.violations else "no",
         "processes": _processes(board),
     }
     return " ".join(["board", *(f"{key}={value}" for key, value in words.items() if value is not None)])

@@ -19,7 +19,7 @@ from program import joulemark
 
 from joulemark import store
 from joulemark.boundary import total
-from joulemark.records import BoundaryName, Provenance
+from joulemark.measurement import BoundaryName, Provenance
 from joulemark.sensors.own_processes import in_use_by_us, is_ours
 
 pytest.importorskip("pynvml")

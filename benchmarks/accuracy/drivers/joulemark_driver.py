@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from accuracy.drivers.harness import Measure, Report, Said, Work, main
 
 if TYPE_CHECKING:
-    from joulemark.records import Absence, Measurement
+    from joulemark.measurement import Absence, Measurement
 
 
 def open_tool() -> AbstractContextManager[Measure]:
@@ -51,7 +51,7 @@ def _open(align: bool) -> Iterator[Measure]:
 
 def _said(measurement: Measurement, absences: tuple[Absence, ...]) -> Said:
     from joulemark.boundary import total
-    from joulemark.records import BoundaryName
+    from joulemark.measurement import BoundaryName
 
     notes = [f"{absence.source}: {absence.why}" for absence in absences]
     notes.extend(f"{channel.name}: {reason}" for channel in measurement.channels for reason in channel.reasons)

@@ -10,18 +10,8 @@ from typing import Any, NamedTuple
 
 from joulemark.analysis.interval import Interval, joined_moments
 from joulemark.boundary import Total, total
-from joulemark.records import (
-    BoundaryName,
-    Cell,
-    ChannelEnergy,
-    Component,
-    ErrorBudget,
-    Failure,
-    Measurement,
-    Provenance,
-    Quality,
-    Run,
-)
+from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.records import Cell, Failure, Quality, Run
 
 PER_N = 1000
 PLANS_MAX_N = 1024

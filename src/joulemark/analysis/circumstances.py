@@ -14,7 +14,8 @@ from joulemark.analysis.cell_sums import Moments
 from joulemark.analysis.reference import reference_runs
 from joulemark.analysis.results import Results
 from joulemark.boundary import Baseline, baseline, joined_sides
-from joulemark.records import BoundaryName, Cell, ChannelEnergy, Component, Measurement, Provenance, Run
+from joulemark.measurement import BoundaryName, ChannelEnergy, Component, Measurement, Provenance
+from joulemark.records import Cell, Run
 
 # What is kept of the loaded model, and the words in which a difference is told.
 _FACTS = {
@@ -186,7 +187,7 @@ def _counts(channel: ChannelEnergy | _Channel, boundary: BoundaryName) -> bool:
 
 
 class _Budget(msgspec.Struct, gc=False):
-    """The fields of a :class:`~joulemark.records.ErrorBudget` that tell a tolerance from the rest."""
+    """The fields of a :class:`~joulemark.measurement.ErrorBudget` that tell a tolerance from the rest."""
 
     resolution_j: float = 0.0
     update_j: float = 0.0

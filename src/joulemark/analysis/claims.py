@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 
 CLAIMS_FILE = "claims.toml"
 QUANTITIES = ("energy_kwh", "carbon_kg", "intensity_g_per_kwh", "gpus_n", "ratio")

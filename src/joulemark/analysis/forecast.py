@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from joulemark.analysis.reference import PAPER, references
 from joulemark.analysis.summary import PER_N, run_total
-from joulemark.records import BoundaryName, Cell, Protocol, Run
+from joulemark.measurement import BoundaryName
+from joulemark.records import Cell, Protocol, Run
 
 OWN_RUNS = "runs of this folder"
 PUBLISHED = f"{PAPER}: one A100, as published"

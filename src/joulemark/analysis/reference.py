@@ -13,22 +13,8 @@ from functools import cache
 from importlib.resources import files
 
 from joulemark.analysis.cell_sums import PER_N, CellSums, Moments
-from joulemark.records import (
-    BoundaryName,
-    Cell,
-    ChannelEnergy,
-    Component,
-    ErrorBudget,
-    Machine,
-    Measurement,
-    ModelFacts,
-    Protocol,
-    Provenance,
-    Purpose,
-    Quality,
-    Run,
-    Study,
-)
+from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.records import Cell, Machine, ModelFacts, Protocol, Purpose, Quality, Run, Study
 from joulemark.units import J_PER_KWH
 
 PAPER = "luccioni2024"

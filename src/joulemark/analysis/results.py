@@ -12,16 +12,8 @@ import msgspec
 from joulemark import store
 from joulemark.analysis.cell_sums import CellSums, fold, merged, sums_for
 from joulemark.analysis.reference import MACHINE, PAPER, reference_runs, reference_study, reference_sums
-from joulemark.records import (
-    BoundaryName,
-    Cell,
-    Component,
-    Failure,
-    Machine,
-    Provenance,
-    Run,
-    Study,
-)
+from joulemark.measurement import BoundaryName, Component, Provenance
+from joulemark.records import Cell, Failure, Machine, Run, Study
 
 PARALLEL_FROM_BYTE = 64 * 2**20
 PARTS_MAX_N = 8
@@ -112,7 +104,7 @@ def _span_sums(
 
 
 class _Channel(msgspec.Struct, gc=False):
-    """The fields of a :class:`~joulemark.records.ChannelEnergy` that a total needs."""
+    """The fields of a :class:`~joulemark.measurement.ChannelEnergy` that a total needs."""
 
     name: str
     component: Component
@@ -127,7 +119,7 @@ class _Channel(msgspec.Struct, gc=False):
 
 
 class _Window(msgspec.Struct, gc=False):
-    """The fields of a :class:`~joulemark.records.Measurement` that sums need."""
+    """The fields of a :class:`~joulemark.measurement.Measurement` that sums need."""
 
     duration_s: float
     channels: list[_Channel]

@@ -11,7 +11,8 @@ from joulemark.analysis.cell_sums import CellSums, Moments, fold
 from joulemark.analysis.interval import CONFIDENCE, Interval, ratio_interval
 from joulemark.boundary import Total, total
 from joulemark.impact.carbon import Grid, carbon_g
-from joulemark.records import BoundaryName, Cell, Provenance, Purpose, Run, Study
+from joulemark.measurement import BoundaryName, Provenance
+from joulemark.records import Cell, Purpose, Run, Study
 from joulemark.student import t_quantile
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from joulemark.analysis.cell_sums import CellSums
 from joulemark.analysis.reference import PAPER, read_catalogue
 from joulemark.impact.carbon import Grid, carbon_g
-from joulemark.records import Component, Study
+from joulemark.measurement import Component
+from joulemark.records import Study
 from joulemark.units import J_PER_KWH
 
 LOGGED = "as logged"

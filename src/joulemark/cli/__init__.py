@@ -14,7 +14,7 @@ import typer
 
 from joulemark import __version__
 from joulemark.cli.negative_amount import AmountCommand
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 
 if TYPE_CHECKING:
     from joulemark.sensors import Setup

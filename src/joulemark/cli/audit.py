@@ -10,7 +10,7 @@ from joulemark.analysis.audit import RULES, Finding, audit, evidence, find_rule
 from joulemark.analysis.claims import claims_of
 from joulemark.analysis.results import open_results, runs_of
 from joulemark.cli.table import print_json, printable
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 
 
 def show_audit(place: str, json_out: bool) -> None:

@@ -15,8 +15,10 @@ from joulemark.analysis.matching import Change, Folder, matched
 from joulemark.analysis.results import open_results, sums_of
 from joulemark.cli.report import chosen_boundary
 from joulemark.cli.table import print_json, print_table, printable
+from joulemark.failures import MendableError
+from joulemark.measurement import BoundaryName
 from joulemark.protocol.study import StudyError, select
-from joulemark.records import BoundaryName, Cell, MendableError, Purpose
+from joulemark.records import Cell, Purpose
 from joulemark.units import UNKNOWN, number, unit_for
 
 NAMES_MAX_N = 5  # of cells that only one has
@@ -91,7 +93,7 @@ def _names(a: str, b: str) -> tuple[str, str]:
 def _wanted(a: Folder, b: Folder, tasks: Sequence[str], only: Sequence[str]) -> Collection[str] | None:
     """The ids of the cells that the options leave; ``None`` for all.
 
-    Raises :class:`~joulemark.records.MendableError` where an option leaves none of either.
+    Raises :class:`~joulemark.failures.MendableError` where an option leaves none of either.
     """
     cells = tuple({cell.cell_id: cell for folder in (a, b) for cell in folder.cells()}.values())
     if not cells or not (tasks or only):

@@ -17,7 +17,7 @@ from joulemark.explorer.page import vega_bundle
 from joulemark.explorer.serve import Served, open_server
 from joulemark.explorer.site import Written, write_page, write_site
 from joulemark.explorer.watching import PERIOD_S, Signature, signature
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 from joulemark.store import STUDY_FILE
 
 RESULTS = Path("results")

@@ -8,8 +8,8 @@ from pathlib import Path
 from joulemark.analysis.results import open_results, runs_of
 from joulemark.cli.report import chosen_grid
 from joulemark.cli.table_formats import csv_text
+from joulemark.failures import MendableError
 from joulemark.interchange.export_codecarbon import COLUMNS, codecarbon_rows
-from joulemark.records import MendableError
 
 FORMATS = ("codecarbon",)
 

@@ -53,7 +53,7 @@ class Answer:
 
 
 def show_impact(options: ImpactOptions) -> None:
-    """Print what an energy or the cells of a study cause. Raises :class:`~joulemark.records.MendableError`."""
+    """Print what an energy or the cells of a study cause. Raises :class:`~joulemark.failures.MendableError`."""
     if options.listed is not None:
         show_list(options.listed, options.search, options.json_out)
         return

@@ -14,7 +14,8 @@ from joulemark.impact.embodied import Device, device_or_none, find_device
 from joulemark.impact.facts import nearest
 from joulemark.impact.quantity_text import energy_j, looks_like_energy
 from joulemark.impact.ranged import ImpactError, Ranged, times
-from joulemark.records import BoundaryName, Component, Machine, Run
+from joulemark.measurement import BoundaryName, Component
+from joulemark.records import Machine, Run
 
 S_PER_HOUR = 3600.0
 PER_N = 1000  # rows of a report are per so many queries
@@ -53,7 +54,7 @@ class Choice:
 def subjects(what: str, choice: Choice, per_n: float | None) -> tuple[Subject, ...]:
     """The energy that ``what`` says, or one subject per chosen cell of a results folder or a published study.
 
-    Raises :class:`~joulemark.records.MendableError`.
+    Raises :class:`~joulemark.failures.MendableError`.
     """
     if looks_like_energy(what) and not Path(what).is_dir():
         if given := [name for name in ("task", "model", "dataset") if getattr(choice, name)]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from joulemark import store
 from joulemark.cli.table import print_json, printable
+from joulemark.failures import MendableError
 from joulemark.interchange.importing import Imported, import_logs
 from joulemark.interchange.log_files import LogError, Problem
 from joulemark.interchange.paper_logs import NAME
-from joulemark.records import MendableError
 
 LINES_MAX_N = 40
 

@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass
 from joulemark.analysis.interval import joined_interval, mean_interval
 from joulemark.boundary import Total, idle_drifted, total
 from joulemark.cli.table import print_json, table_lines
+from joulemark.failures import MendableError
+from joulemark.measurement import BoundaryName, ChannelEnergy, Measurement
 from joulemark.meter import Meter, Window, open_meter
 from joulemark.reasons import REASONS
-from joulemark.records import BoundaryName, ChannelEnergy, Measurement, MendableError
 from joulemark.sensors import Setup
 from joulemark.sensors.conditions import conditions, disturbances
 from joulemark.units import UNKNOWN, WAIT_MAX_S, number, show

@@ -11,11 +11,13 @@ from joulemark.analysis.cell_sums import CellSums
 from joulemark.analysis.results import open_results, sums_of
 from joulemark.analysis.summary import Comparison, Row, compared_cells, comparisons_of, in_facility, rows_of
 from joulemark.cli.table import print_json, print_table, printable
+from joulemark.failures import MendableError
 from joulemark.impact import grids
 from joulemark.impact.carbon import Grid, GridError
 from joulemark.impact.facilities import Facility, find_pue
+from joulemark.measurement import BoundaryName
 from joulemark.reasons import REASONS
-from joulemark.records import BoundaryName, MendableError, Purpose, Study
+from joulemark.records import Purpose, Study
 from joulemark.units import UNKNOWN, Unit, number, show, unit_for
 
 SENTENCES_MAX_N = 12  # comparisons that are told one by one
@@ -112,7 +114,7 @@ def chosen_grid(name: str | None, study: Study) -> Grid | None:
 
 
 def chosen_boundary(name: str) -> BoundaryName:
-    """A boundary by name. Raises :class:`~joulemark.records.MendableError`."""
+    """A boundary by name. Raises :class:`~joulemark.failures.MendableError`."""
     try:
         return BoundaryName(name)
     except ValueError:

@@ -9,7 +9,7 @@ from joulemark.analysis.figures import DRAWINGS, FORMATS, Figure, NothingToDraw,
 from joulemark.analysis.results import open_results, sums_of
 from joulemark.cli.report import chosen_boundary, chosen_grid
 from joulemark.cli.table import print_json, printable
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 
 
 def show_figures(

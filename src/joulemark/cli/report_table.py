@@ -11,8 +11,9 @@ from joulemark.analysis.results import open_results, sums_of
 from joulemark.cli.report import chosen_boundary, chosen_grid
 from joulemark.cli.table import print_json, print_table, printable
 from joulemark.cli.table_formats import as_csv, as_latex, as_markdown, cells, numeric_columns
+from joulemark.failures import MendableError
 from joulemark.impact.facilities import find_pue
-from joulemark.records import BoundaryName, MendableError
+from joulemark.measurement import BoundaryName
 from joulemark.units import J_PER_KWH
 
 

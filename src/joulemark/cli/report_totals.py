@@ -8,7 +8,7 @@ from joulemark.analysis.results import open_results, sums_of
 from joulemark.analysis.totals import totals
 from joulemark.cli.report import chosen_grid
 from joulemark.cli.table import print_json, print_table, printable
-from joulemark.records import BoundaryName
+from joulemark.measurement import BoundaryName
 from joulemark.units import UNKNOWN
 
 

@@ -15,12 +15,13 @@ from joulemark import store
 from joulemark.analysis.summary import PER_N, run_total
 from joulemark.cli.study import StudyOptions, chosen_study
 from joulemark.cli.table import print_json, printable
+from joulemark.measurement import BoundaryName, Channel
 from joulemark.meter.window import Meter
 from joulemark.protocol.execute import execute, prepare_cells
 from joulemark.protocol.order import Job, remaining
 from joulemark.protocol.study import select
 from joulemark.protocol.worker import UNUSABLE
-from joulemark.records import BoundaryName, Cell, Channel, Run, Study
+from joulemark.records import Cell, Run, Study
 from joulemark.sensors import Found, Setup, open_sensors
 from joulemark.sensors.machine import machine
 from joulemark.units import show

@@ -8,10 +8,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from joulemark.cli.table import print_json, print_table, printable
+from joulemark.failures import MendableError
+from joulemark.measurement import Absence, Channel, Provenance, Quantity
 from joulemark.meter import Meter
 from joulemark.meter.energy import shortest_window_s
 from joulemark.reasons import REASONS
-from joulemark.records import Absence, Channel, MendableError, Provenance, Quantity
 from joulemark.sensors import Setup, open_sensors
 from joulemark.sensors.calibrate import Calibration, calibrate
 from joulemark.sensors.machine import machine

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from joulemark.analysis.cell_sums import PER_N, CellSums, Moments
 from joulemark.boundary import total
-from joulemark.records import BoundaryName, Cell, ChannelEnergy, Component, Measurement, Provenance, Run
+from joulemark.measurement import BoundaryName, ChannelEnergy, Component, Measurement, Provenance
+from joulemark.records import Cell, Run
 
 BOUNDARIES = (BoundaryName.DEVICE, BoundaryName.MARGINAL, BoundaryName.HOST)
 MEASURED = (Provenance.COUNTER, Provenance.SAMPLED)

@@ -11,7 +11,8 @@ from joulemark.analysis.figures.points import OTHER_MODALITY, kind_of
 from joulemark.analysis.interval import Interval
 from joulemark.analysis.paper_tables import MODALITIES
 from joulemark.explorer.cell_runs import BOUNDARIES, CellRuns, no_runs
-from joulemark.records import BoundaryName, Cell, Provenance, Settings
+from joulemark.measurement import BoundaryName, Provenance
+from joulemark.records import Cell, Settings
 from joulemark.workloads.catalogue import find_catalogue_model
 
 DIGITS_N = 7  # of every number in the page

@@ -26,8 +26,9 @@ from joulemark.explorer.runs import run_row
 from joulemark.explorer.traces import trace_row
 from joulemark.impact.carbon import GridError, find_grid
 from joulemark.impact.grids import Grid
+from joulemark.measurement import BoundaryName
 from joulemark.reasons import REASONS
-from joulemark.records import BoundaryName, Cell, Run
+from joulemark.records import Cell, Run
 from joulemark.workloads.quality import LOWER_IS_BETTER
 
 SCHEMA_VERSION = 1

@@ -19,7 +19,8 @@ from joulemark.analysis.results import open_results
 from joulemark.analysis.summary import compared_cells
 from joulemark.explorer.cell_runs import CellRuns, no_runs
 from joulemark.explorer.paper import paper_cells
-from joulemark.records import BoundaryName, Cell, Machine, Run, Study
+from joulemark.measurement import BoundaryName
+from joulemark.records import Cell, Machine, Run, Study
 
 RUNS_MAX_N = 20_000  # runs of one place that are held: shown one by one, and audited
 
@@ -45,7 +46,7 @@ def gather(place: str | Path) -> Gathered:
     """Read the results of a folder, or of ``luccioni2024``.
 
     A folder that is empty gives a study without cells, so that a page can be opened before a run has begun.
-    Raises :class:`~joulemark.store.StoreError`, :class:`~joulemark.records.MendableError`.
+    Raises :class:`~joulemark.store.StoreError`, :class:`~joulemark.failures.MendableError`.
     """
     folder = Path(place)
     if _is_empty(folder):

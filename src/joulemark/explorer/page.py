@@ -18,7 +18,7 @@ import msgspec
 
 from joulemark.explorer.content import Content
 from joulemark.explorer.queries import GZIP_LEVEL
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 
 MISSING = "the explorer needs vl-convert: pip install 'joulemark[figures]'"
 GLOBALS = "window.vegaEmbed = vegaEmbed;"
@@ -32,7 +32,7 @@ _UNSAFE_STYLE = re.compile(r"</style|<!--", re.IGNORECASE)
 def page(content: Content, tag: str | None = None) -> str:
     """The whole page. The same content gives the same text. With the content's ``tag`` it asks its own server for news.
 
-    Raises :class:`~joulemark.records.MendableError` where vl-convert, which has the drawing library, is missing.
+    Raises :class:`~joulemark.failures.MendableError` where vl-convert, which has the drawing library, is missing.
     """
     scripts = (vega_bundle(), *page_scripts())
     parts = {
@@ -79,7 +79,7 @@ def packed_json(data: Mapping[str, object]) -> bytes:
 
 @cache
 def vega_bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script. Raises :class:`~joulemark.records.MendableError`."""
+    """Vega, Vega-Lite and Vega-Embed as one script. Raises :class:`~joulemark.failures.MendableError`."""
     try:
         import vl_convert
     except ImportError:

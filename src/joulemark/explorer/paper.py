@@ -7,7 +7,8 @@ import math
 from joulemark.analysis.cell_sums import Moments
 from joulemark.analysis.reference import PAPER, read_catalogue, reference_runs, reference_study, reference_sums
 from joulemark.explorer.cell_runs import BOUNDARIES, CellRuns, no_runs
-from joulemark.records import BoundaryName, Run
+from joulemark.measurement import BoundaryName
+from joulemark.records import Run
 from joulemark.units import J_PER_KWH
 
 

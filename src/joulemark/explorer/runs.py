@@ -9,7 +9,8 @@ from joulemark.analysis.summary import run_total
 from joulemark.boundary import total
 from joulemark.explorer.cell_runs import BOUNDARIES, measured_part
 from joulemark.explorer.cells import rounded
-from joulemark.records import BoundaryName, ChannelEnergy, Measurement, Run
+from joulemark.measurement import BoundaryName, ChannelEnergy, Measurement
+from joulemark.records import Run
 
 Json = Any
 

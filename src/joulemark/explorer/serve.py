@@ -16,7 +16,7 @@ from joulemark.explorer.content import Content, content_of
 from joulemark.explorer.gathering import gather
 from joulemark.explorer.page import packed_json, page, vega_bundle
 from joulemark.explorer.watching import Signature, signature
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 
 HOST = "127.0.0.1"
 PORT = 8737  # taken if it is free and no other was asked for
@@ -36,7 +36,7 @@ class Served:
     """The latest content of some results, made anew where their files have changed; used by several threads."""
 
     def __init__(self, places: Sequence[str], say: Callable[[str], None]) -> None:
-        """Read the results. Raises :class:`~joulemark.records.MendableError`."""
+        """Read the results. Raises :class:`~joulemark.failures.MendableError`."""
         vega_bundle()
         self._places = tuple(places)
         self._say = say
@@ -68,7 +68,7 @@ class Served:
 def open_server(served: Served, port: int | None) -> ThreadingHTTPServer:
     """A server on the loopback interface, at ``port``, else at :data:`PORT`, else at any that is free.
 
-    Raises :class:`~joulemark.records.MendableError` where ``port`` cannot be had.
+    Raises :class:`~joulemark.failures.MendableError` where ``port`` cannot be had.
     """
     for wanted in (PORT, 0) if port is None else (port,):
         try:

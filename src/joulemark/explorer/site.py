@@ -13,7 +13,7 @@ from typing import Any
 from joulemark.explorer.content import Content, content_of
 from joulemark.explorer.gathering import Gathered
 from joulemark.explorer.page import page, style
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 
 INDEX, ALL = "index.html", "all.html"
 NAME_MAX_N = 60  # characters of a file's name
@@ -36,7 +36,7 @@ class Written:
 
 
 def write_page(file: Path, sources: Sequence[Gathered]) -> Written:
-    """One page with all sources. Raises :class:`~joulemark.records.MendableError`."""
+    """One page with all sources. Raises :class:`~joulemark.failures.MendableError`."""
     content = content_of(sources)
     return Written(file, _write(file, page(content)), content)
 
@@ -44,7 +44,7 @@ def write_page(file: Path, sources: Sequence[Gathered]) -> Written:
 def write_site(folder: Path, sources: Sequence[Gathered]) -> list[Written]:
     """A page per source, one with all of them where there are several, and an index; the index comes last.
 
-    Raises :class:`~joulemark.records.MendableError`.
+    Raises :class:`~joulemark.failures.MendableError`.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from joulemark import store
-from joulemark.records import Measurement, Run, TraceStep
+from joulemark.measurement import Measurement
+from joulemark.records import Run, TraceStep
 
 STEPS_MAX_N = 300  # of a channel in the page
 IDLE_BEFORE, QUERIES, IDLE_AFTER = "idle-before", "queries", "idle-after"

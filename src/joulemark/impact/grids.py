@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from joulemark.failures import MendableError
 from joulemark.impact.facts import nearest, optional, read_facts
 from joulemark.impact.ranged import ImpactError, Ranged
 from joulemark.impact.series import Series, read_series
-from joulemark.records import MendableError
 
 FILES = ("grids.csv", "grids_electricitymaps.csv")
 ENVIRONMENT = "JOULEMARK_GRID"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 from joulemark.units import J_PER_KWH
 
 

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from joulemark.impact.carbon import Grid, carbon_g
 from joulemark.interchange.codecarbon_csv import HEADERS
-from joulemark.records import Component, Machine, Measurement, Run
+from joulemark.measurement import Component, Measurement
+from joulemark.records import Machine, Run
 from joulemark.units import J_PER_KWH
 
 COLUMNS = HEADERS["3.3"]

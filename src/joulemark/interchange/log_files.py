@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 
 MEMBERS_MAX_N = 50_000
 EXPANDED_MAX_BYTE = 2 * 2**30  # of one archive

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from joulemark.interchange.codecarbon_csv import LoggedRow
-from joulemark.records import ChannelEnergy, Component, ErrorBudget, Machine, Measurement, Provenance
+from joulemark.measurement import ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.records import Machine
 from joulemark.units import J_PER_KWH
 
 BOARD_ACCURACY_RATIO = 0.05

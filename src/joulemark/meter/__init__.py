@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from joulemark.measurement import Measurement
 from joulemark.meter.window import Meter, Window
-from joulemark.records import Measurement
 from joulemark.sensors import Setup, open_sensors
 
 __all__ = ["Meter", "Window", "measure", "open_meter"]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from joulemark.records import Channel, ChannelEnergy, ErrorBudget
+from joulemark.measurement import Channel, ChannelEnergy, ErrorBudget
 
 UPDATES_MIN_N = 10  # a window with fewer updates of its sensor is marked
 UPDATES_FEW_N = 5  # a window with fewer may have drawn noticeably more power than was counted

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from joulemark.measurement import Channel, ChannelEnergy, ErrorBudget
 from joulemark.meter.energy import UPDATES_MIN_N, known_energy, unknown_energy
-from joulemark.records import Channel, ChannelEnergy, ErrorBudget
 
 GAP_PERIODS_N = 5  # samples further apart than this many update periods are a gap
 

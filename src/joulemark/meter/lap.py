@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from joulemark.measurement import Measurement, Provenance, Quantity
 from joulemark.meter.energy import UPDATES_MIN_N
 from joulemark.meter.window import Meter
-from joulemark.records import Measurement, Provenance, Quantity
 
 LAP_MIN_S = 0.05  # a shorter lap would cost the work more than one part in a thousand
 

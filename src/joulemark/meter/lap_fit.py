@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from joulemark.boundary import total
+from joulemark.measurement import BoundaryName
 from joulemark.meter.lap import Lap
-from joulemark.records import BoundaryName
 from joulemark.student import t_quantile
 
 CONFIDENCE = 0.95

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from joulemark.boundary import Total, total
+from joulemark.measurement import BoundaryName
 from joulemark.meter.lap import Lap
 from joulemark.meter.lap_fit import dot, fit_laps, known_laps
-from joulemark.records import BoundaryName
 
 
 @dataclass(frozen=True, slots=True)

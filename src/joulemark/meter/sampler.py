@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Channel, Quantity
 from joulemark.meter.gauge import Samples
-from joulemark.records import Channel, Quantity, ReadFailure
 from joulemark.sensors import Setup, open_sensors
 
 PERIOD_S = 0.05

@@ -34,9 +34,9 @@ from functools import wraps
 from types import TracebackType
 
 from joulemark.boundary import Total, total
+from joulemark.measurement import BoundaryName, Measurement
 from joulemark.meter import Meter, Window, open_meter
 from joulemark.meter.lap import Lap, lap_s
-from joulemark.records import BoundaryName, Measurement
 from joulemark.sensors import setup_from_environment
 
 TYPE_CHECKING = False  # what type checkers take for true

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Channel, ChannelEnergy, ErrorBudget
 from joulemark.meter.energy import Edge, Moved, known_energy, unwrapped
-from joulemark.records import Channel, ChannelEnergy, ErrorBudget, ReadFailure
 
 SLOW_S = 0.01  # a counter that is refreshed more often needs no help
 POLL_S = 0.001

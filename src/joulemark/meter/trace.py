@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from joulemark.measurement import Channel, ChannelEnergy, Measurement
 from joulemark.meter.energy import (
     UPDATES_MIN_N,
     Edge,
@@ -20,7 +21,7 @@ from joulemark.meter.energy import (
     counter_energy,
 )
 from joulemark.meter.gauge import gauge_part_energy, gauge_points
-from joulemark.records import Channel, ChannelEnergy, Measurement, TraceStep
+from joulemark.records import TraceStep
 
 STEPS_MAX_N = 1000  # of a channel in a window; even
 

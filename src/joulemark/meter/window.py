@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Absence, Channel, ChannelEnergy, Component, Measurement, Quantity
 from joulemark.meter.device_work import wait_for_devices
 from joulemark.meter.energy import Edge, Moved, counter_energy
-from joulemark.records import Absence, Channel, ChannelEnergy, Component, Measurement, Quantity, ReadFailure
 from joulemark.sensors.own_processes import in_use_by_us
 
 TYPE_CHECKING = False  # what type checkers take for true

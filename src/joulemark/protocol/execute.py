@@ -18,9 +18,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from joulemark.failures import MendableError
 from joulemark.protocol.order import Job
 from joulemark.protocol.worker import PHASES, SPOILT, UNUSABLE, Assignment, Outcome, empty_run, start_child, work
-from joulemark.records import Cell, Failure, MendableError, Study
+from joulemark.records import Cell, Failure, Study
 from joulemark.sensors import Setup
 from joulemark.workloads import preloads, prepare
 

@@ -32,7 +32,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from joulemark.records import Cell, MendableError, Protocol, Settings, Study
+from joulemark.failures import MendableError
+from joulemark.records import Cell, Protocol, Settings, Study
 from joulemark.units import WAIT_MAX_S
 from joulemark.workloads import WorkloadError, paper_models, settings_read, task_ids
 

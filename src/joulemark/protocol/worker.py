@@ -29,7 +29,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Protocol as Shape
 
+import msgspec
+
 from joulemark.boundary import idle_drifted
+from joulemark.measurement import Component, Measurement
 from joulemark.meter import Meter, open_meter
 from joulemark.meter.lap import Lap, lap_s
 from joulemark.meter.per_query import per_query
@@ -38,18 +41,7 @@ from joulemark.meter.trace import Readings
 from joulemark.meter.window import not_ours
 from joulemark.protocol.order import Job
 from joulemark.protocol.own_board import see_own_board
-from joulemark.records import (
-    Component,
-    Failure,
-    Inference,
-    Measurement,
-    Phase,
-    Protocol,
-    Quality,
-    Run,
-    Settings,
-    TraceStep,
-)
+from joulemark.records import Failure, Inference, Phase, Protocol, Quality, Run, Settings, TraceStep
 from joulemark.sensors import Setup
 from joulemark.sensors.conditions import conditions, disturbances
 from joulemark.workloads import open_workload, preloads, read_samples
@@ -237,7 +229,17 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
                 if measurement is not None
                 for step in readings.steps(name, measurement, read_within.began_ns)
             )
-            return Outcome(run, inferences, trace)
+            return _readable(Outcome(run, inferences, trace))
+
+
+def _readable(outcome: Outcome) -> Outcome:
+    """The same outcome, if it reads back from what would be stored: a runner of one's own may answer anything."""
+    try:
+        msgspec.json.decode(msgspec.json.encode(outcome), type=Outcome)
+        msgspec.msgpack.encode(outcome)  # which has 64 bits for a number, as tables have
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
+        raise WorkloadError(f"the runner's answers cannot be stored: {error}") from error
+    return outcome
 
 
 def _idle(meter: Meter, idle_s: float, readings: Readings) -> Measurement | None:

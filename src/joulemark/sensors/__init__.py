@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 
-from joulemark.records import Absence, Channel, Component, MendableError, Provenance
+from joulemark.failures import MendableError
+from joulemark.measurement import Absence, Channel, Component, Provenance
 
 # These invent or repeat readings, or need an argument: only when asked for by name.
 ON_REQUEST = frozenset({"fake", "modelled-dram", "replay", "system"})
@@ -157,7 +158,7 @@ def open_sensors(setup: Setup) -> Iterator[Found]:
     """Open the requested sensors (or all) and hand out their channels, strongest provenance first.
 
     A modelled channel is dropped where a component has a counter or a gauge. A sensor that raises becomes an
-    :class:`~joulemark.records.Absence`. Raises :class:`SensorError` on an unknown name.
+    :class:`~joulemark.measurement.Absence`. Raises :class:`SensorError` on an unknown name.
     """
     points = sensor_points()
     names = [request.partition(":")[0] for request in setup.requests]

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from joulemark.records import Channel, Quantity, ReadFailure
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Channel, Quantity
 
 DURATION_S = 1.0
 TICKS_ENOUGH_N = 20

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from joulemark.records import Measurement
+from joulemark.measurement import Measurement
 from joulemark.sensors import Setup
 from joulemark.sensors.nvml import LIBRARY, BoardState, boards_state, channel_name
 from joulemark.sensors.own_processes import is_ours

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from joulemark.records import Channel, Component, Provenance, Quantity
+from joulemark.measurement import Channel, Component, Provenance, Quantity
 from joulemark.sensors import Found, Setup
 
 Clock = Callable[[], int]  # nanoseconds, monotonic

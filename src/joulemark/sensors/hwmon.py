@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from joulemark.records import Absence, Channel, Component, Provenance, Quantity, ReadFailure
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
 from joulemark.sensors import Found, Setup
 
 MICRO = 1e-6

@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import re
 
-from joulemark.records import Channel, Component, Machine
+from joulemark.measurement import Channel, Component
+from joulemark.records import Machine
 from joulemark.sensors import Setup
 
 

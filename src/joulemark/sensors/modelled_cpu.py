@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 
-from joulemark.records import Absence, Channel, Component, Provenance, Quantity, ReadFailure
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
 from joulemark.sensors import Found, Setup
 
 KNOWN_FACTOR = 2.0

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from joulemark.records import Absence, Channel, Component, Provenance, Quantity
+from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
 from joulemark.sensors import Found, Setup
 
 POWER_W_PER_GB = 0.15

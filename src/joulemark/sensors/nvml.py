@@ -23,7 +23,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from joulemark.records import Absence, Channel, Component, Provenance, Quantity, ReadFailure
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
 from joulemark.sensors import Found, Setup
 
 LIBRARY = "libnvidia-ml.so.1"
@@ -34,6 +35,8 @@ PART_TIME_RATIO = 0.25  # the share of the time at which the sensor of a part-ti
 MEAN_POWER_PERIOD_S = 1.0  # over which the older power function takes its mean
 ACCURACY_RATIO = 0.05
 POWER_INSTANT_FIELD = 186  # NVML_FI_DEV_POWER_INSTANT
+# NVML_FI_DEV_PERF_POLICY_POWER and _THERMAL: what nvmlDeviceGetViolationStatus tells, which CUDA 13 deprecates.
+POWER_VIOLATION_FIELD, THERMAL_VIOLATION_FIELD = 74, 75
 ARCHITECTURE_TURING = 6  # NVML_DEVICE_ARCH_TURING: up to here the power function is instantaneous
 
 # Bits of nvmlClocksEventReasons, once called throttle reasons (nvml.h).
@@ -332,10 +335,14 @@ def _power_limit_w(pynvml: Any, handle: Any) -> float | None:
 
 
 def _instant_power_w(pynvml: Any, handle: Any) -> float:
-    answer = pynvml.nvmlDeviceGetFieldValues(handle, [POWER_INSTANT_FIELD])[0]
+    return float(_field(pynvml, handle, POWER_INSTANT_FIELD).value.uiVal) / 1000
+
+
+def _field(pynvml: Any, handle: Any, field: int) -> Any:
+    answer = pynvml.nvmlDeviceGetFieldValues(handle, [field])[0]
     if answer.nvmlReturn != pynvml.NVML_SUCCESS:
         raise pynvml.NVMLError(answer.nvmlReturn)
-    return float(answer.value.uiVal) / 1000
+    return answer
 
 
 def _reader(pynvml: Any, query: Callable[[], float]) -> Callable[[], float]:
@@ -376,15 +383,18 @@ def _state(pynvml: Any, index: int) -> BoardState:
         power_limit_w=None if limit_mw is None else limit_mw / 1000,
         temperature_c=_asked(pynvml, lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
         clock_reasons=None if bits is None else _words(bits),
-        power_violation_s=_violation_s(pynvml, handle, pynvml.NVML_PERF_POLICY_POWER),
-        thermal_violation_s=_violation_s(pynvml, handle, pynvml.NVML_PERF_POLICY_THERMAL),
+        power_violation_s=_violation_s(pynvml, handle, pynvml.NVML_PERF_POLICY_POWER, POWER_VIOLATION_FIELD),
+        thermal_violation_s=_violation_s(pynvml, handle, pynvml.NVML_PERF_POLICY_THERMAL, THERMAL_VIOLATION_FIELD),
     )
 
 
-def _violation_s(pynvml: Any, handle: Any, policy: int) -> float | None:
-    """How long a policy has held the clocks down so far; NVML counts it in ns."""
+def _violation_s(pynvml: Any, handle: Any, policy: int, field: int) -> float | None:
+    """How long a policy has held the clocks down so far; NVML counts it in ns, in the call and in the field."""
     status = _asked(pynvml, lambda: pynvml.nvmlDeviceGetViolationStatus(handle, policy))
-    return None if status is None else status.violationTime / 1e9
+    if status is not None:
+        return float(status.violationTime) / 1e9
+    answer = _asked(pynvml, lambda: _field(pynvml, handle, field))
+    return None if answer is None else float(answer.value.ullVal) / 1e9
 
 
 def _words(bits: int) -> tuple[str, ...]:

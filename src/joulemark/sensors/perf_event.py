@@ -19,7 +19,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from joulemark.records import Absence, Channel, Component, Provenance, Quantity, ReadFailure
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
 from joulemark.sensors import Found, Setup
 from joulemark.sensors.rapl import RESOLUTION_J, UPDATE_PERIOD_S, filter_reasons, mirror_absences, mirrors
 

@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from joulemark.records import SCHEMA_VERSION, Channel, ReadFailure
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Channel
+from joulemark.records import SCHEMA_VERSION
 
 Sample = tuple[float, float | str]  # (seconds since the start, the reading or the reason why there is none)
 

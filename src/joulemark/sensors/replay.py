@@ -1,9 +1,10 @@
 """Replay: channels whose readings come from a recorded trace, ``--sensors replay:trace.json``.
 
 A trace is one JSON object: ``schema_version`` and ``channels``, each with the fields of a
-:class:`~joulemark.records.Channel` (without ``read``) and ``samples``, a list of ``[seconds since the start, value]``
-in order of time; where reading failed, the value is the code of the reason. Time runs from the moment the sensor is
-opened; a reading is the last recorded value, or fails as it did. :mod:`joulemark.sensors.record` writes such traces.
+:class:`~joulemark.measurement.Channel` (without ``read``) and ``samples``, a list of ``[seconds since the start,
+value]`` in order of time; where reading failed, the value is the code of the reason. Time runs from the moment the
+sensor is opened; a reading is the last recorded value, or fails as it did. :mod:`joulemark.sensors.record` writes
+such traces.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Channel, Component, Provenance, Quantity
 from joulemark.reasons import REASONS
-from joulemark.records import SCHEMA_VERSION, Channel, Component, Provenance, Quantity, ReadFailure
+from joulemark.records import SCHEMA_VERSION
 from joulemark.sensors import Found, SensorError, Setup
 
 

@@ -31,8 +31,9 @@ from contextlib import closing, contextmanager, suppress
 from typing import IO, Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from joulemark.failures import ReadFailure
+from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
 from joulemark.reasons import REASONS
-from joulemark.records import Absence, Channel, Component, Provenance, Quantity, ReadFailure
 from joulemark.sensors import Found, SensorError, Setup
 
 ASK_PERIOD_S = 1.0

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from joulemark.records import MendableError, ModelFacts, Quality
+from joulemark.failures import MendableError
+from joulemark.records import ModelFacts, Quality
 
 
 class WorkloadError(MendableError):

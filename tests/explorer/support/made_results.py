@@ -8,18 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from joulemark import store
+from joulemark.measurement import ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 from joulemark.records import (
     Cell,
-    ChannelEnergy,
-    Component,
-    ErrorBudget,
     Failure,
     Inference,
     Machine,
-    Measurement,
     ModelFacts,
     Protocol,
-    Provenance,
     Purpose,
     Quality,
     Run,

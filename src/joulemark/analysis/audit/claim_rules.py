@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 from joulemark.analysis.audit.findings import PER_N, Evidence, Found, Rule, Severity
 from joulemark.analysis.claims import Claim
+from joulemark.failures import MendableError
 from joulemark.impact.carbon import find_grid
-from joulemark.records import LOGGED_MODEL, Cell, Measurement, MendableError, Purpose, Run
+from joulemark.measurement import Measurement
+from joulemark.records import LOGGED_MODEL, Cell, Purpose, Run
 from joulemark.units import J_PER_KWH, number
 
 FACTOR_RATIO = 0.01

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from joulemark.analysis.claims import Claim
 from joulemark.analysis.summary import run_total
-from joulemark.records import BoundaryName, Cell, Machine, Run, Study
+from joulemark.measurement import BoundaryName
+from joulemark.records import Cell, Machine, Run, Study
 
 PER_N = 1000
 NOT_STATED = "not stated"  # what an import calls a dataset that a log does not name

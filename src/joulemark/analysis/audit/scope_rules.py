@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Iterator
 
 from joulemark.analysis.audit.findings import Evidence, Found, Rule, Severity, name_of, of_cells
-from joulemark.records import ChannelEnergy, Component, Provenance, Run
+from joulemark.measurement import ChannelEnergy, Component, Provenance
+from joulemark.records import Run
 from joulemark.units import number
 
 MODELLED_RATIO = 0.10

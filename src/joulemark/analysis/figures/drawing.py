@@ -16,7 +16,7 @@ from joulemark.analysis.figures.dot_rows import (
 from joulemark.analysis.figures.points import Material
 from joulemark.analysis.figures.scatters import length_and_carbon, quality_for_carbon, size_and_carbon
 from joulemark.analysis.figures.wording import Drawn, NothingToDraw, name_of
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 
 DRAWINGS: Mapping[int, Callable[[Material], Drawn]] = {
     1: energy_by_task,

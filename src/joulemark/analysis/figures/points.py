@@ -16,7 +16,8 @@ from joulemark.analysis.paper_tables import MODALITIES
 from joulemark.analysis.reference import PAPER, reference_study, reference_sums
 from joulemark.analysis.results import Results
 from joulemark.impact.carbon import Grid
-from joulemark.records import BoundaryName, Provenance, Purpose, Study
+from joulemark.measurement import BoundaryName, Provenance
+from joulemark.records import Purpose, Study
 from joulemark.units import J_PER_KWH
 from joulemark.workloads.catalogue import find_catalogue_model
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 from joulemark.analysis.figures.drawing import MISSING, Figure
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 
 FORMATS = ("svg", "pdf", "png")
 PNG_SCALE = 2.0  # pixels per unit of the drawing
 
 
 def as_svg(figure: Figure) -> str:
-    """The figure as SVG; the same figure gives the same text. Raises :class:`~joulemark.records.MendableError`."""
+    """The figure as SVG; the same figure gives the same text. Raises :class:`~joulemark.failures.MendableError`."""
     try:
         import vl_convert
     except ImportError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from joulemark.analysis.figures.looks import fill
 from joulemark.analysis.figures.points import TASK_SPECIFIC, Material, Point
 from joulemark.analysis.figures.scale import Scale
-from joulemark.records import MendableError
+from joulemark.failures import MendableError
 from joulemark.units import number, show
 
 if TYPE_CHECKING:
