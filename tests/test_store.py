@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -126,6 +128,29 @@ def test_two_writers_are_kept_apart(folder: Path) -> None:
         store.open_for_writing(folder, STUDY),
     ):
         pass
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_a_file_system_without_locks_is_one_line(tmp_path: Path) -> None:
+    from known_power import build_c  # here, since a program that a test below runs imports this file from elsewhere
+
+    (tmp_path / "flock.c").write_text(
+        "#include <errno.h>\n"
+        "int flock(int file, int how) { (void)file; (void)how; errno = ENOSYS; return -1; }\n"  # as on Lustre
+    )
+    library = build_c(tmp_path / "flock.c", tmp_path / "flock.so", ("-shared", "-fPIC"))
+    program = (
+        "import sys; from pathlib import Path; from joulemark import store; from joulemark.records import Study\n"
+        "try:\n"
+        "    with store.open_for_writing(Path(sys.argv[1]), Study('s', ())): pass\n"
+        "except store.StoreError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "r"], env=os.environ | {"LD_PRELOAD": str(library)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "cannot be locked against other runs (Function not implemented)" in done.stdout
+    assert "use --out on another file system" in done.stdout
 
 
 @pytest.mark.parametrize("cut_byte", [1, 40, 250])

@@ -73,6 +73,10 @@ REASONS: dict[str, Reason] = {
         "the counter and the power gauge of the device differ by more than 10 % over the same seconds of idling",
         "update the driver; compare with a meter at the wall",
     ),
+    "board-not-metered": Reason(
+        "the model ran on a board that no sensor reads: what it drew is not known, and no total holds it",
+        "joulemark sensors says why none was found; NVIDIA boards need nvidia-ml-py and the driver's own library",
+    ),
     "all-boards-counted": Reason(
         "several boards, and neither the environment nor a process of ours says which are ours: all count",
         "set CUDA_VISIBLE_DEVICES (NVIDIA) or ROCR_VISIBLE_DEVICES (AMD)",
@@ -101,6 +105,10 @@ REASONS: dict[str, Reason] = {
         "a hundredth of the samples or more are the same as another one", 'sample = "random:SEED", or other samples'
     ),
     "samples-empty": Reason("a hundredth of the samples or more are empty", 'sample = "first-nonempty"'),
+    "samples-of-a-part": Reason(
+        "drawn at random from the beginning of the dataset only: the hub has converted no more of it",
+        "say so with the result, or give a file with the whole dataset",
+    ),
     "samples-sorted": Reason(
         "the samples are sorted by their right answers, or all have the same one", 'sample = "random:SEED"'
     ),

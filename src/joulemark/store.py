@@ -72,6 +72,11 @@ def open_for_writing(folder: Path, study: Study) -> Iterator[None]:
             raise StoreError(
                 f"{folder} is in use by another joulemark run: wait for it, or use another --out"
             ) from None
+        except OSError as error:
+            raise StoreError(
+                f"{folder} cannot be locked against other runs ({error.strerror}), as on Lustre mounted without flock: "
+                "use --out on another file system"
+            ) from error
         with _plain_errors(folder):
             _claim(folder, study)
             _move_torn_line_aside(folder)

@@ -78,6 +78,41 @@ def test_every_device_with_a_context_is_waited_for_and_nothing_is_made(driver: P
     assert statistics.median(costs_s) < 2e-3  # far from tight: what it costs, benchmarks/overhead says
 
 
+UNMETERED = """
+    import ctypes, json, sys
+    from joulemark.boundary import total
+    from joulemark.measurement import BoundaryName, Channel, Component, Provenance, Quantity
+    from joulemark.meter import Meter
+    counts = iter(range(100))
+    def counter(name, component, **more):
+        return Channel(name, component, Provenance.COUNTER, Quantity.ENERGY, lambda: next(counts), name, **more)
+    package = counter("package-0", Component.CPU)
+    METERS = {
+        "processor": [package],
+        "board": [package, counter("gpu0", Component.GPU)],
+        "not ours": [package, counter("gpu0", Component.GPU, in_use=False)],
+        "module": [counter("module-0", Component.BOARD, covers=(Component.CPU, Component.GPU, Component.DRAM))],
+    }
+    def measured(name):
+        window = Meter(METERS[name]).begin().end()
+        found = total(window, BoundaryName.DEVICE)
+        unknown = [list(one.reasons) for one in window.channels if one.name == "gpu"]
+        return [unknown, found.energy_j is not None, found.low_j is not None, "gpu" in found.missing]
+    driver = ctypes.CDLL(sys.argv[1])
+    idle = {name: measured(name) for name in METERS}
+    driver.cuInit(0)  # device 1 has a context now
+    print(json.dumps([idle, {name: measured(name) for name in METERS}]))
+"""
+
+
+def test_a_board_that_is_used_and_not_metered_makes_totals_unknown(driver: Path) -> None:
+    idle, used = run(driver, UNMETERED)
+    assert all(unknown == [] and known for unknown, known, _, _ in idle.values())
+    # What the processor drew is a lower bound, and no more is said.
+    assert used["processor"] == used["not ours"] == [[["board-not-metered"]], False, True, True]
+    assert used["board"][:2] == used["module"][:2] == [[], True]
+
+
 TORCH = """
 class version:
     hip = {hip!r}

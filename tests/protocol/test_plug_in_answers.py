@@ -1,4 +1,4 @@
-"""What a runner of one's own answers, where that can be stored and where it cannot."""
+"""What a runner of one's own answers, where that can be stored and where it cannot, and how its process ends."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from joulemark import store
 
 PLUG_IN = {
     "odd_runner.py": """
+        import threading
+        import time
         from contextlib import contextmanager
         import numpy
         from joulemark.records import ModelFacts, Quality
@@ -25,10 +27,13 @@ PLUG_IN = {
             "no-number": Answer("fine", phases_s={"decode": float("nan")}),
             "half-a-letter": Answer("\\ud800"),
             "too-large": Answer("fine", output_tokens_n=2**70),
+            "never-ends": Answer("fine"),
         }
 
         @contextmanager
         def opened(cell, task, queries_n):
+            if cell.model == "never-ends":  # its process waits for a thread, as one may for the driver of a lost board
+                threading.Thread(target=time.sleep, args=(3600,)).start()
             score = "good" if cell.model == "text-for-a-score" else None
             yield Workload(
                 infer=lambda sample_i: ANSWERS[cell.model],
@@ -58,10 +63,10 @@ def test_an_answer_that_cannot_be_stored_costs_its_run_and_no_other(tmp_path: Pa
     (tmp_path / "any.csv").write_text("text\nanything\n")
     cells = "".join(
         f'[[cells]]\ntask = "odd"\nmodel = "{model}"\ndataset = "{tmp_path / "any.csv"}"\npurpose = "task-specific"\n'
-        for model in (*UNSTORABLE, "sound")
+        for model in (*UNSTORABLE, "sound", "never-ends")
     )
     (tmp_path / "study.toml").write_text(
-        f'name = "odd"\n[protocol]\nqueries_n = 2\nrepeats_n = 2\nidle_s = 0\nwarmup_n = 0\n{cells}'
+        f'name = "odd"\n[protocol]\nqueries_n = 2\nrepeats_n = 1\nidle_s = 0\nwarmup_n = 0\n{cells}'
     )
     done = joulemark(
         "run", tmp_path / "study.toml", "--out", tmp_path / "r", "--sensors", "fake",
@@ -70,6 +75,7 @@ def test_an_answer_that_cannot_be_stored_costs_its_run_and_no_other(tmp_path: Pa
     assert done.returncode == 1, done.stdout + done.stderr
     runs = {run.cell.model: run for run in store.read_runs(tmp_path / "r")}
     assert runs["sound"].failure is None
+    assert runs["never-ends"].failure is None
     assert runs["sound"].input_tokens_n == 6
     for model in UNSTORABLE:
         failure = runs[model].failure

@@ -19,6 +19,7 @@ from joulemark.records import Cell, Purpose, Settings
 from joulemark.workloads import open_workload, prepare
 from joulemark.workloads.dataset_hub import split_files
 from joulemark.workloads.datasets import fetch_samples, load_samples, missing_samples
+from joulemark.workloads.sample_oddities import oddities
 from joulemark.workloads.tasks import (
     FILL_MASK,
     IMAGE_CLASSIFICATION,
@@ -73,12 +74,14 @@ def repositories() -> dict[str, dict[str, dict[str, bytes]]]:
     }
     stories = _parquet([{"text": f"it was the story number {row_i} ."} for row_i in range(20)])
     wiki = _parquet([{"text": "" if row_i % 3 else f"= {'word ' * 30}{row_i} ="} for row_i in range(30)])
+    dialogues = [{"dialogue": text, "summary": "s"} for text in ("Amy: hi", None, "Bob: bye")]
     pictures = [{"img": {"bytes": _png((32, 32)), "path": None}, "label": row_i} for row_i in range(3)]
     return {
         "stanfordnlp/imdb": {CONVERTED: {**shards, "plain_text/train/0000.parquet": stories}},
         "bookcorpus/bookcorpus": {CONVERTED: {"plain_text/train/0000.parquet": stories}},
         "allenai/c4": {CONVERTED: {"en/partial-train/0000.parquet": stories}},
         "Salesforce/wikitext": {"main": {"wikitext-103-raw-v1/test-00000-of-00001.parquet": wiki}},
+        "knkarthick/samsum": {CONVERTED: {"default/train/0000.parquet": _parquet(dialogues)}},
         "uoft-cs/cifar10": {CONVERTED: {"plain_text/test/0000.parquet": _parquet(pictures)}},
         "ILSVRC/imagenet-1k": {CONVERTED: {"default/test/0000.parquet": _parquet(pictures)}},
         "somebody/script": {"main": {"script.py": b"print()", "README.md": b""}},
@@ -171,6 +174,48 @@ def test_a_random_draw_is_from_all_shards(hub: HubServer) -> None:
     assert one.row_numbers != other.row_numbers
     assert len({row_i // 1_000 for row_i in one.row_numbers}) == 3
     assert all(row["text"].startswith(f"review {row_i} ") for row_i, row in zip(one.row_numbers, one.rows, strict=True))
+
+
+@pytest.mark.parametrize(("sample", "of_a_part"), [("random:1", True), ("first", False)])
+def test_a_draw_from_what_the_hub_has_of_a_large_dataset_says_so(hub: HubServer, sample: str, of_a_part: bool) -> None:
+    cell = _cell(FILL_MASK, "c4", sample=sample)
+    manifest = fetch_samples(cell, FILL_MASK, 5)
+    samples = load_samples(cell, FILL_MASK, 5)
+    assert samples.drawn_from_part is of_a_part
+    assert ("samples-of-a-part" in oddities(samples, FILL_MASK)) is of_a_part
+    assert manifest is not None
+    elsewhere = _cell(FILL_MASK, "c4", sample=f"manifest:{manifest}")
+    assert load_samples(elsewhere, FILL_MASK, 5).drawn_from_part is of_a_part
+
+
+def test_a_manifest_outlives_the_commit_it_was_taken_from(
+    hub: HubServer, cache: Path, repositories: dict[str, dict[str, dict[str, bytes]]]
+) -> None:
+    """The hub makes its conversions anew and forgets the old ones."""
+    taken = fetch_samples(_cell(TEXT_CLASSIFICATION, "imdb"), TEXT_CLASSIFICATION, 5)
+    assert taken is not None
+    manifest = json.loads(taken.read_text()) | {"revision": "f" * 40, "file_sha256": None}
+    elsewhere = cache / "taken.json"
+    elsewhere.write_text(json.dumps(manifest))
+    named = _cell(TEXT_CLASSIFICATION, "imdb", sample=f"manifest:{elsewhere}")
+    fetch_samples(named, TEXT_CLASSIFICATION, 5)
+    samples = load_samples(named, TEXT_CLASSIFICATION, 5)
+    assert (samples.sha256, samples.revision) == (manifest["sha256"], COMMIT[::-1])
+    # Rows that are other ones than those of the manifest are refused all the same, and a person's own choice is kept.
+    elsewhere.write_text(json.dumps(manifest | {"sha256": "0" * 64}))
+    with pytest.raises(WorkloadError, match="the contents do not"):
+        fetch_samples(named, TEXT_CLASSIFICATION, 5)
+    with pytest.raises(WorkloadError, match="no such revision"):
+        fetch_samples(_cell(TEXT_CLASSIFICATION, "imdb", dataset_revision="f" * 40), TEXT_CLASSIFICATION, 5)
+
+
+def test_a_text_that_is_missing_in_a_known_dataset_is_empty(hub: HubServer) -> None:
+    cell = _cell(SUMMARIZATION, "samsum")
+    fetch_samples(cell, SUMMARIZATION, 3)
+    assert [row["text"] for row in load_samples(cell, SUMMARIZATION, 3).rows] == ["Amy: hi", "", "Bob: bye"]
+    full = replace(cell, sample="first-nonempty")
+    fetch_samples(full, SUMMARIZATION, 2)
+    assert load_samples(full, SUMMARIZATION, 2).row_numbers == (0, 2)
 
 
 def test_prompted_and_fine_tuned_models_get_the_same(hub: HubServer) -> None:

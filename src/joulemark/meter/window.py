@@ -8,7 +8,16 @@ from contextlib import suppress
 from dataclasses import replace
 
 from joulemark.failures import ReadFailure
-from joulemark.measurement import Absence, Channel, ChannelEnergy, Component, Measurement, Quantity
+from joulemark.measurement import (
+    Absence,
+    Channel,
+    ChannelEnergy,
+    Component,
+    ErrorBudget,
+    Measurement,
+    Provenance,
+    Quantity,
+)
 from joulemark.meter.device_work import wait_for_devices
 from joulemark.meter.energy import Edge, Moved, counter_energy
 from joulemark.sensors.own_processes import in_use_by_us
@@ -27,6 +36,7 @@ DISAGREES = "counter-disagrees"
 CALIBRATION_MAX_S = 2.0
 IDLE_READINGS_N = 10  # of a gauge in an idle window
 
+UNMETERED = "board-not-metered"  # the reason code of a board that is used and that no sensor reads
 UNTOLD = "all-boards-counted"  # the reason code of boards of which nobody said whether they are ours
 
 # A counter that wraps is read again at the latest when this share of its range may have passed.
@@ -40,6 +50,7 @@ class Meter:
         "_clock",
         "_sample",
         "absences",
+        "board_metered",
         "channels",
         "counters",
         "disagreeing",
@@ -62,6 +73,10 @@ class Meter:
         self.gauges = tuple(channel for channel in channels if channel.quantity is Quantity.POWER)
         self.disagreeing: set[str] = set()
         self.untold = tuple(channel for channel in channels if channel.users is not None)
+        self.board_metered = any(
+            Component.GPU in (channel.component, *channel.covers) and (channel.in_use or channel.users is not None)
+            for channel in channels
+        )
         wraps_s = [
             turn_n * channel.count_j / channel.power_max_w
             for channel in self.counters
@@ -224,8 +239,11 @@ class Window:
         return frozenset(name for name, pids in listed.items() if pids is not None)
 
     def end(self) -> Measurement:
-        """Close the window and say what every channel measured."""
-        wait_for_devices()
+        """Close the window and say what every channel measured.
+
+        A board that this process uses and that no channel reads is among them, with an unknown energy.
+        """
+        board_used = wait_for_devices()
         ended_ns = self._clock()
         cpu_ns = time.thread_time_ns()
         counters = self._meter.counters
@@ -247,10 +265,11 @@ class Window:
             self._tell_apart(energies)
         for name in self._meter.disagreeing:
             energies[name] = _marked(energies[name])
+        unmetered = (_unmetered_board(),) if board_used and not self._meter.board_metered else ()
         return Measurement(
             started_at=_iso_time(self._started_at),
             duration_s=(ended_ns - self.began_ns) / 1e9,
-            channels=tuple(energies[channel.name] for channel in self._meter.channels),
+            channels=tuple(energies[channel.name] for channel in self._meter.channels) + unmetered,
             harness_cpu_s=self._cpu_ns / 1e9 + sampler_cpu_s,
         )
 
@@ -301,6 +320,12 @@ class Window:
                 if self._readings is not None:
                     self._readings.keep_counter(channel, before, now)
         self._last = edges
+
+
+def _unmetered_board() -> ChannelEnergy:
+    return ChannelEnergy(
+        "gpu", Component.GPU, Provenance.ASSUMED, None, None, None, ErrorBudget(), reasons=(UNMETERED,)
+    )
 
 
 def not_ours(measurement: Measurement, component: Component) -> Measurement:

@@ -26,6 +26,7 @@ from joulemark.sensors import Setup
 from joulemark.workloads import preloads, prepare
 
 WATCH_PERIOD_S = 0.25
+END_S = 5.0  # for a child to end once its outcome is here
 PREPARE = "prepare"  # the phase before all others
 
 # (job, phase, queries done): called a few times a second while a job runs
@@ -158,7 +159,10 @@ def _received(connection: Connection, process: BaseProcess, otherwise: str | Non
         return otherwise
     finally:
         connection.close()
-        process.join()
+        process.join(END_S)
+        if process.exitcode is None:  # the driver of a board that is gone can hold a process up for ever
+            process.kill()
+            process.join(END_S)
 
 
 def _death(process: BaseProcess, log: Path) -> tuple[str, str]:

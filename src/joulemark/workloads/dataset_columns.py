@@ -111,6 +111,12 @@ def missing_input(raw: Row, columns: Mapping[str, str], task: Task) -> bool:
     return any(raw.get(columns[column]) is None for column in task.inputs)
 
 
+def empty_for_missing(raw: Row, columns: Mapping[str, str], task: Task) -> Row:
+    """The row with an empty text where an input that is a text has no value, as a file that went through CSV has it."""
+    texts = {columns[column] for column in task.inputs if column not in LISTS and column != "image"}
+    return {**raw, **{column: "" for column in texts if raw.get(column) is None}}
+
+
 def _candidates(column: str, task: Task, have: Sequence[str], taken: Sequence[str]) -> list[str]:
     captions = column == task.gold == "text"
     known = {column, *(_CAPTIONS if captions else _OTHER_NAMES.get(column, ()))}

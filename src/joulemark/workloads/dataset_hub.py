@@ -23,6 +23,7 @@ from joulemark.workloads.workload import WorkloadError
 CONVERTED = "refs/convert/parquet"
 
 _SHARD = re.compile(r"(?P<stem>.+?)(-(?P<shard>\d{5})-of-(?P<shards>\d{5}))?\.parquet")
+_PARTIAL = "partial-"  # a split of which the hub has converted the beginning only, because it is large
 _DEFAULT_FOLDERS = ("", "data", "default")  # which hold the files of a dataset that has one configuration
 
 
@@ -33,11 +34,12 @@ class HubRows:
     rows: RawRows
     commit: str
     complete: bool  # False: read from a local cache that may not have all files of the split
+    partial: bool  # True: the hub's conversion has only the beginning of the split
 
 
 @contextmanager
 def hub_rows(
-    hub_id: str, revision: str | None, config: str | None, split: str | None, *, whole: bool
+    hub_id: str, revision: str | None, config: str | None, split: str | None, *, whole: bool, or_newer: bool = False
 ) -> Iterator[HubRows]:
     """Open one split of a dataset of the hub: from the hub's local cache if it is there, else over the network.
 
@@ -47,6 +49,8 @@ def hub_rows(
         config: the configuration; ``None`` where there is one, or one that is called "default".
         split: the split; ``None`` where there is one, or one that is called "test".
         whole: whether all files are needed, so that a local cache with the first of them does not do.
+        or_newer: whether another revision does where the hub no longer has this one. It makes its conversions anew now
+            and then and forgets the old ones, so only somebody who can check the rows may ask for one by its commit.
 
     Raises:
         WorkloadError: the hub cannot be asked, or has no such dataset, configuration or split, or wants a login.
@@ -55,13 +59,13 @@ def hub_rows(
     if cached := cached_files(hub_id, revision, config, split, whole=whole):
         openers: list[Callable[[], Any]] = [partial(Path, cached.folder / name) for name in cached.names]
         with rows_of_parquet(what, openers, cached.folder) as rows:
-            yield HubRows(rows, cached.folder.name, cached.complete)
+            yield HubRows(rows, cached.folder.name, cached.complete, _is_partial(cached.names))
         return
     need_hub(what)
     with hub_errors(what):
         from huggingface_hub import HfFileSystem
 
-        commit, names = _listing(hub_id, revision)
+        commit, names = _listing(hub_id, revision, or_newer=or_newer)
         if not names:
             raise WorkloadError(
                 f"{what}: the hub has no parquet files of it; give a .jsonl, .csv or .parquet file of it"
@@ -71,7 +75,11 @@ def hub_rows(
         # Parquet says itself which bytes it needs; reading ahead would only fetch more.
         openers = [partial(hub.open, f"datasets/{hub_id}@{commit}/{name}", cache_type="none") for name in chosen]
         with rows_of_parquet(what, openers) as rows:
-            yield HubRows(rows, commit, complete=True)
+            yield HubRows(rows, commit, complete=True, partial=_is_partial(chosen))
+
+
+def _is_partial(names: Sequence[str]) -> bool:
+    return any(part.startswith(_PARTIAL) for name in names for part in name.split("/")[:-1])
 
 
 def split_files(names: Sequence[str], config: str | None, split: str | None, where: str) -> list[str]:
@@ -91,7 +99,7 @@ def split_files(names: Sequence[str], config: str | None, split: str | None, whe
         place, own_split = name.rpartition("/")[0], match["stem"]
         if own_split.isdigit():
             place, _, own_split = place.rpartition("/")
-            own_split = own_split.removeprefix("partial-")
+            own_split = own_split.removeprefix(_PARTIAL)
         found["default" if place in _DEFAULT_FOLDERS else place][own_split].append(name)
     chosen = _one_of(found, config, "default", f"{where} has no configuration", "dataset_config")
     return found[chosen][_one_of(found[chosen], split, "test", f"{where} has no split", "split")]
@@ -140,7 +148,7 @@ def _cached_split(folder: Path, config: str | None, split: str | None) -> Cached
     return CachedFiles(folder, tuple(names), bool(numbered) and len(numbered) == int(numbered[0]["shards"]))
 
 
-def _listing(hub_id: str, revision: str | None) -> tuple[str, list[str]]:
+def _listing(hub_id: str, revision: str | None, *, or_newer: bool) -> tuple[str, list[str]]:
     """A commit and its parquet files."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RevisionNotFoundError
@@ -149,6 +157,8 @@ def _listing(hub_id: str, revision: str | None) -> tuple[str, list[str]]:
     try:
         info = api.dataset_info(hub_id, revision=revision or CONVERTED, timeout=METADATA_S)
     except RevisionNotFoundError:
+        if revision and or_newer:
+            return _listing(hub_id, None, or_newer=False)
         if revision:
             raise
         info = api.dataset_info(hub_id, timeout=METADATA_S)

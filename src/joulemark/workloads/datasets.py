@@ -18,7 +18,14 @@ from joulemark.records import Cell, digest
 from joulemark.workloads import hub
 from joulemark.workloads.cache_folder import alone, cache_folder
 from joulemark.workloads.dataset_choice import FILE_SUFFIXES, MINIATURE, Choice, choose, file_of
-from joulemark.workloads.dataset_columns import columns_of, is_empty, match_columns, missing_input, task_row
+from joulemark.workloads.dataset_columns import (
+    columns_of,
+    empty_for_missing,
+    is_empty,
+    match_columns,
+    missing_input,
+    task_row,
+)
 from joulemark.workloads.dataset_hub import cached_files, hub_rows, parquet_names, split_files
 from joulemark.workloads.frozen_samples import Manifest, check_against, freeze, read_manifest, thaw
 from joulemark.workloads.image_folder import METADATA_FILES, decoded, image_bytes, rows_of_folder
@@ -60,6 +67,7 @@ def load_samples(cell: Cell, task: Task, queries_n: int) -> Samples:
     choice = choose(cell, task)
     given = _given(choice)
     sha256 = revision = None
+    of_a_part = given is not None and given.drawn_from_part
     if choice.hub_id is not None:
         path, manifest = _frozen(choice, task, given, cell)
         if manifest is None:
@@ -70,6 +78,7 @@ def load_samples(cell: Cell, task: Task, queries_n: int) -> Samples:
         if len(rows) == len(manifest.ids):
             sha256 = check_against(given or manifest, rows, str(path))
         row_numbers, revision = manifest.row_numbers[: len(rows)], manifest.revision
+        of_a_part = manifest.drawn_from_part
     else:
         with _local_rows(choice, given, queries_n) as source:
             selection = _select(source, choice, task, given, queries_n)
@@ -80,7 +89,7 @@ def load_samples(cell: Cell, task: Task, queries_n: int) -> Samples:
             rows = rows[:queries_n]
         row_numbers = selection.row_numbers[: len(rows)]
     skipped_n = row_numbers[-1] + 1 - len(rows) if choice.rule.kind == FIRST_NONEMPTY else 0
-    return Samples(tuple(rows), sha256 or content_sha256(rows), row_numbers, skipped_n, revision)
+    return Samples(tuple(rows), sha256 or content_sha256(rows), row_numbers, skipped_n, revision, of_a_part)
 
 
 def fetch_samples(cell: Cell, task: Task, queries_n: int) -> Path | None:
@@ -175,6 +184,7 @@ def manifest_of(cell: Cell, task: Task, samples: Samples) -> Manifest:
         row_numbers=samples.row_numbers,
         sha256=samples.sha256,
         skipped_n=samples.skipped_n,
+        drawn_from_part=samples.drawn_from_part,
         repository=choice.hub_id,
         revision=samples.revision,
         config=choice.config,
@@ -226,15 +236,19 @@ def _frozen(choice: Choice, task: Task, given: Manifest | None, cell: Cell) -> t
 
 def _fetch(path: Path, cell: Cell, task: Task, choice: Choice, given: Manifest | None, wanted_n: int) -> None:
     place = (str(choice.hub_id), _revision(choice, given), choice.config, choice.split)
-    with hub_rows(*place, whole=choice.rule.kind == RANDOM) as source:
+    or_newer = given is not None  # whose rows are checked
+    with hub_rows(*place, whole=choice.rule.kind == RANDOM, or_newer=or_newer) as source:
         selection = _select(source.rows, choice, task, given, wanted_n)
     if selection.all_rows and not source.complete:  # too few, but there may be more files than the cache has
-        with hub_rows(*place, whole=True) as source:
+        with hub_rows(*place, whole=True, or_newer=or_newer) as source:
             selection = _select(source.rows, choice, task, given, wanted_n)
     rows = _finished(selection.rows, choice)
     if given is not None:
         check_against(given, rows, choice.where)
-    samples = Samples(tuple(rows), content_sha256(rows), selection.row_numbers, selection.skipped_n, source.commit)
+    of_a_part = given.drawn_from_part if given is not None else choice.rule.kind == RANDOM and source.partial
+    samples = Samples(
+        tuple(rows), content_sha256(rows), selection.row_numbers, selection.skipped_n, source.commit, of_a_part
+    )
     freeze(path, selection.rows, replace(manifest_of(cell, task, samples), all_rows=selection.all_rows))
 
 
@@ -323,6 +337,8 @@ def _select(source: RawRows, choice: Choice, task: Task, given: Manifest | None,
         if kind == FIRST_NONEMPTY and missing_input(raw, columns, task):
             skipped_n += 1
             continue
+        if choice.known is not None:  # in which somebody has looked for rows without a value
+            raw = empty_for_missing(raw, columns, task)
         row = dict(task_row(raw, row_i, columns, task, names, where))
         if kind == FIRST_NONEMPTY and is_empty(row, task):
             skipped_n += 1

@@ -35,6 +35,9 @@ class Manifest:
     sha256: str
     skipped_n: int = 0
     all_rows: bool = False  # the dataset has no further rows that this rule could take
+    drawn_from_part: bool = (
+        False  # a draw at random from the beginning of the split, the rest of which was not to be had
+    )
     repository: str | None = None  # the dataset's id on the hub
     revision: str | None = None  # the commit that was read
     config: str | None = None

@@ -1,4 +1,4 @@
-"""What makes samples untypical: the same one again, none at all, or right answers in order."""
+"""What makes samples untypical: the same one again, none at all, right answers in order, a draw from a part."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ SORTED_MIN_N = 20  # fewer samples may be in order by chance
 
 
 def oddities(samples: Samples, task: Task) -> tuple[str, ...]:
-    """Reason codes for samples that are alike, empty, or sorted by their right answers."""
+    """Reason codes for samples that are alike, empty, sorted by their right answers, or drawn from a part of all."""
     rows = samples.rows
     inputs = [tuple(_plain(row.get(column)) for column in task.inputs) for row in rows]
     found = {
         "samples-alike": len(inputs) - len(set(inputs)) >= max(1, SHARE_MIN_RATIO * len(inputs)),
         "samples-empty": sum(all(not part for part in one) for one in inputs) >= max(1, SHARE_MIN_RATIO * len(inputs)),
+        "samples-of-a-part": samples.drawn_from_part,
         "samples-sorted": _sorted([row.get(task.gold) for row in rows] if task.gold else []),
     }
     return tuple(code for code, odd in found.items() if odd)

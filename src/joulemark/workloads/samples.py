@@ -25,6 +25,7 @@ class Samples:
     row_numbers: tuple[int, ...] = ()  # where each lies in its dataset, from 0
     skipped_n: int = 0  # rows before the last of these that were passed over because an input was empty
     revision: str | None = None  # the commit of a dataset of the hub
+    drawn_from_part: bool = False  # at random, but from the beginning of the dataset only
 
 
 def content_sha256(rows: Sequence[Row]) -> str:

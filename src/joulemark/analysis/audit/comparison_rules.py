@@ -80,6 +80,7 @@ def _samples(evidence: Evidence) -> Iterator[Found]:
         ("samples-alike", "some samples are the same text or image under another number"),
         ("samples-sorted", "the right answers of the samples are sorted, or all the same"),
         ("samples-empty", "some samples are empty"),
+        ("samples-of-a-part", "the samples were drawn from the beginning of the dataset only"),
     ):
         cells = [name_of(cell) for cell, runs in evidence.cells.values() if any(code in run.reasons for run in runs)]
         if cells:
