@@ -33,7 +33,6 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from types import TracebackType
 
-from joulemark.boundary import Total, total
 from joulemark.measurement import BoundaryName, Measurement
 from joulemark.meter import Meter, Window, open_meter
 from joulemark.meter.lap import Lap, lap_s
@@ -43,6 +42,7 @@ TYPE_CHECKING = False  # what type checkers take for true
 if TYPE_CHECKING:
     from typing import ParamSpec, TypeVar
 
+    from joulemark.boundary import Total
     from joulemark.meter.per_query import QueryEnergy
 
     _P = ParamSpec("_P")
@@ -101,6 +101,8 @@ class Session:
 
     def total(self, boundary: str = "device", pue_ratio: float | None = None) -> Total:
         """The energy of the block inside ``boundary``. Without an idle window, ``marginal`` is not known."""
+        from joulemark.boundary import total  # after the block: a program that only measures loads less
+
         return total(self.measurement, BoundaryName(boundary), (), pue_ratio)
 
     def refresh(self) -> None:
