@@ -64,6 +64,74 @@ def test_host_is_the_system_channel() -> None:
     assert found.missing == ()
 
 
+@pytest.mark.parametrize("name", ["psys", "system"])
+def test_a_meter_of_the_whole_that_reads_less_than_its_parts_is_not_the_host(name: str) -> None:
+    board = energy("gpu0", Component.GPU, 3000.0, 30.0)
+    whole = energy(name, Component.SYSTEM, 3300.0, 20.0)  # a board with a supply of its own, for example
+    found = total(window(board, GPU1, PACKAGE, CORE, DRAM, whole), BoundaryName.HOST)
+    assert (found.energy_j, found.high_j) == (None, None)
+    assert found.low_j == pytest.approx(4000 - 50)
+    assert found.reasons == ("system-below-parts",)
+    assert found.missing == (f"what {name} does not cover",)
+    facility = total(window(board, PACKAGE, DRAM, whole), BoundaryName.FACILITY, pue_ratio=2.0)
+    assert (facility.energy_j, facility.reasons) == (None, ("system-below-parts",))
+    assert facility.low_j == pytest.approx(2 * (3450 - 50))
+
+
+def test_a_meter_of_the_whole_counts_while_the_intervals_leave_room() -> None:
+    for half_j, believed in ((69.0, False), (71.0, True)):  # of 3330 J; its parts are 3400 J at least
+        whole = energy("psys", Component.SYSTEM, 3330.0, half_j)
+        parts = energy("gpu0", Component.GPU, 3060.0, 10.0), energy("package-0", Component.CPU, 390.0, 40.0)
+        found = total(window(*parts, whole), BoundaryName.HOST)
+        assert (found.energy_j == 3330.0, found.reasons == ()) == (believed, believed)
+
+
+def test_a_model_proves_nothing_against_a_meter_of_the_whole() -> None:
+    modelled = replace(PACKAGE, provenance=Provenance.MODELLED)
+    found = total(window(modelled, energy("psys", Component.SYSTEM, 300.0)), BoundaryName.HOST)
+    assert (found.energy_j, found.reasons) == (300.0, ())
+
+
+def test_the_least_of_a_part_that_is_not_known_counts_against_the_whole() -> None:
+    assert total(window(RESET, energy("psys", Component.SYSTEM, 1001.0)), BoundaryName.HOST).energy_j == 1001.0
+    found = total(window(RESET, energy("psys", Component.SYSTEM, 999.0)), BoundaryName.HOST)
+    assert (found.energy_j, found.low_j, found.missing[-2:]) == (None, 1000.0, ("gpu0", "what psys does not cover"))
+
+
+def test_a_whole_that_is_not_known_holds_its_parts() -> None:
+    lost = replace(SYSTEM, energy_j=None, low_j=None, high_j=None)
+    found = total(window(GPU0, PACKAGE, DRAM, lost), BoundaryName.HOST)
+    assert (found.energy_j, found.low_j, found.high_j) == (None, 2970 + 360 + 50, None)
+    assert found.missing == ("psys",)
+
+
+def die(package_i: int, die_i: int, energy_j: float, kind: str = "package") -> ChannelEnergy:
+    component = Component.DRAM if kind == "dram" else Component.CPU
+    return energy(f"{kind}-{package_i}-die-{die_i}", component, energy_j, 1.0, reasons=("dies-unsure",))
+
+
+def test_dies_that_may_be_one_counter_are_between_one_and_all() -> None:
+    channels = [die(0, 0, 100.0), die(0, 1, 101.0), die(1, 0, 50.0), die(1, 1, 50.0), GPU0]
+    channels += [die(0, 0, 10.0, "dram"), die(0, 1, 12.0, "dram")]
+    found = total(window(*channels), BoundaryName.DEVICE)
+    assert found.energy_j is None
+    assert found.low_j == pytest.approx(2970 + 100 + 49 + 11)
+    assert found.high_j == pytest.approx(3030 + 203 + 102 + 24)
+    assert found.missing == tuple(f"{one}-die-0 or {one}-die-1" for one in ("package-0", "package-1", "dram-0"))
+    assert total(window(*channels), BoundaryName.HOST).low_j == pytest.approx(2970 + 100 + 49 + 11)
+    assert total(window(*channels), BoundaryName.MARGINAL, (window(*channels),)).energy_j is None
+    assert total(window(die(0, 0, 100.0), DRAM), BoundaryName.DEVICE).energy_j == 150.0  # the other one is gone
+
+
+def test_platform_counters_that_may_repeat_are_between_the_larger_and_both() -> None:
+    first = energy("psys", Component.SYSTEM, 5000.0, 10.0, reasons=("platforms-unsure",))
+    second = energy("psys-1", Component.SYSTEM, 4000.0, 10.0)  # marked or not: one sensor's mark is enough
+    found = total(window(GPU0, PACKAGE, first, second), BoundaryName.HOST)
+    assert (found.energy_j, found.low_j, found.high_j) == (None, 4990.0, 9020.0)
+    assert found.missing == ("psys or psys-1",)
+    assert total(window(PACKAGE, first), BoundaryName.HOST).energy_j == 5000.0
+
+
 def test_facility_needs_a_pue() -> None:
     assert total(window(SYSTEM), BoundaryName.FACILITY).energy_j is None
     assert "PUE" in total(window(SYSTEM), BoundaryName.FACILITY).missing

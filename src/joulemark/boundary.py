@@ -4,7 +4,10 @@ Sums are made only of what is known; whatever is not known is named in ``missing
 is never added to it. Where a part is not known but bounded (a counter that was set back, a window shorter than its
 sensor), the total is not known either, and has the bounds that follow. A total of the host needs a reading of the
 whole machine: the processor, the memory and the boards alone leave out fans, disks and the power supply, so without a
-``system`` channel only its lower bound is known.
+``system`` channel only its lower bound is known. The same holds where that channel reads less than its parts: what a
+platform's counter covers is not documented, and often a board has a supply of its own.
+
+Of counters that may show one register several times, or add up, the energy lies between the largest and the sum.
 """
 
 from __future__ import annotations
@@ -13,14 +16,22 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from joulemark.measurement import BoundaryName, ChannelEnergy, Component, Measurement, Provenance
+from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 
 DRIFT_RATIO = 0.10  # of the mean of the two idle powers
+DIES_UNSURE = "dies-unsure"
+PLATFORMS_UNSURE = "platforms-unsure"
+BELOW_PARTS = "system-below-parts"
+
+_MEASURED = (Provenance.COUNTER, Provenance.SAMPLED)
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The energy inside a boundary, its interval, what it leaves out, and how its joules came about."""
+    """The energy inside a boundary, its interval, what it leaves out, and how its joules came about.
+
+    ``reasons`` are codes of what no channel by itself can say; see :mod:`joulemark.reasons`.
+    """
 
     boundary: BoundaryName
     energy_j: float | None
@@ -28,6 +39,7 @@ class Total:
     high_j: float | None
     missing: tuple[str, ...]
     by_provenance_j: Mapping[Provenance, float]
+    reasons: tuple[str, ...] = ()
 
     @property
     def provenance(self) -> dict[str, float] | None:
@@ -45,7 +57,7 @@ def total(
     pue_ratio: float | None = None,
 ) -> Total:
     """The energy of ``measurement`` inside ``boundary``; ``idle`` windows are needed for the marginal one."""
-    outer = [channel for channel in measurement.channels if channel.part_of is None]
+    outer = outermost(measurement.channels)
     absent = _absent_components(measurement.channels)
     if boundary is BoundaryName.DEVICE:
         used = [channel for channel in outer if channel.in_use and channel.component is not Component.SYSTEM]
@@ -56,6 +68,41 @@ def total(
     if boundary is BoundaryName.HOST:
         return host
     return _facility(host, pue_ratio)
+
+
+def outermost(channels: Iterable[ChannelEnergy]) -> list[ChannelEnergy]:
+    """The channels that are no part of another one; those that may be one counter are joined to one, of no energy."""
+    outer = [channel for channel in channels if channel.part_of is None]
+    groups: dict[str, list[ChannelEnergy]] = {}
+    for channel in outer:
+        if DIES_UNSURE in channel.reasons:
+            groups.setdefault(channel.name.partition("-die-")[0], []).append(channel)
+    if any(PLATFORMS_UNSURE in channel.reasons for channel in outer):
+        groups[PLATFORMS_UNSURE] = [one for one in outer if one.component is Component.SYSTEM and _whole(one)]
+    for group in groups.values():
+        if len(group) > 1:
+            outer = [channel for channel in outer if channel not in group]
+            outer.append(_one_or_all(group))
+    return outer
+
+
+def _one_or_all(group: Sequence[ChannelEnergy]) -> ChannelEnergy:
+    """Channels that show the same joules, or some each: at least the largest of them, at most their sum."""
+    first, second, *more = group
+    lows_j = [channel.low_j for channel in group if channel.low_j is not None]
+    highs_j = [channel.high_j for channel in group if channel.high_j is not None]
+    return ChannelEnergy(
+        name=f"{first.name} or {second.name}" + (f" or {len(more)} more" if more else ""),
+        component=first.component,
+        provenance=first.provenance,
+        energy_j=None,
+        low_j=max(lows_j, default=None),
+        high_j=sum(highs_j) if len(highs_j) == len(group) else None,
+        budget=ErrorBudget(),
+        in_use=any(channel.in_use for channel in group),
+        covers=first.covers,
+        reasons=tuple(dict.fromkeys(code for channel in group for code in channel.reasons)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +196,22 @@ def _above_idle(channel: ChannelEnergy, energy_j: float, duration_s: float, rest
 
 def _host(outer: Sequence[ChannelEnergy], absent: tuple[str, ...]) -> Total:
     system = [channel for channel in outer if channel.component is Component.SYSTEM and _whole(channel)]
-    if system:
-        return _sum(BoundaryName.HOST, system, ())
-    lower = _sum(BoundaryName.HOST, [channel for channel in outer if channel.component is not Component.SYSTEM], ())
+    parts = [channel for channel in outer if channel.component is not Component.SYSTEM]
+    whole = _sum(BoundaryName.HOST, system, ())
+    # Each part counts with its own lower end, without what could cancel out. A model proves nothing against a meter.
+    metered_j = sum(part.low_j for part in parts if part.provenance in _MEASURED and part.low_j is not None)
+    below = whole.high_j is not None and metered_j > whole.high_j
+    if system and not below:
+        if whole.energy_j is not None:
+            return whole
+        return replace(whole, low_j=max(whole.low_j or 0.0, metered_j))  # it holds its parts at least
+    lower = _sum(BoundaryName.HOST, parts, ())
     unknown = tuple(channel.name for channel in outer if channel.energy_j is None)
-    missing = (*absent, *unknown, "rest of the machine (fans, disks, power supply)")
-    return replace(lower, energy_j=None, high_j=None, missing=missing)
+    rest = "rest of the machine (fans, disks, power supply)"
+    if below:
+        rest = f"what {', '.join(channel.name for channel in system)} does not cover"
+    missing = (*absent, *unknown, rest)
+    return replace(lower, energy_j=None, high_j=None, missing=missing, reasons=(BELOW_PARTS,) if below else ())
 
 
 def _whole(channel: ChannelEnergy) -> bool:

@@ -64,6 +64,7 @@ class Channel:
     device: str  # what a person calls it
     count_j: float = 1.0  # joules per count of an energy channel
     resolution_j: float = 0.0  # the smallest step of an energy channel
+    resolution_w: float | None = None  # the smallest step of a power channel, where that is known
     update_period_s: float | None = None
     wrap_n: int | None = None  # counts after which an energy counter starts again at zero
     turn_n: int | None = None  # counts that a driver loses at once when nobody reads for so long

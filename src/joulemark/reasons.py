@@ -32,6 +32,15 @@ REASONS: dict[str, Reason] = {
     ),
     "window-too-short": Reason("fewer than ten updates of the sensor fit in the window", "make the window longer"),
     "no-samples": Reason("the gauge gave no sample in the window", "make the window longer"),
+    "gauge-stood-still": Reason(
+        "the gauge showed the very same power all the time: its driver may repeat an old value, and the interval holds "
+        "all that may have been drawn",
+        "look at the kernel log; use another sensor",
+    ),
+    "gauge-below-zero": Reason(
+        "the gauge showed less than no power, which counts as none; the interval holds as much as it was below zero",
+        "nothing to do: a sensor's offset shows where little is drawn",
+    ),
     "sampling-gap": Reason(
         "samples are missing for longer than five periods: the interval holds all that may have been drawn meanwhile",
         "keep the machine less busy",
@@ -57,6 +66,38 @@ REASONS: dict[str, Reason] = {
     ),
     "module-scope": Reason(
         "the gauge covers a module (processor, GPU and memory), not the whole machine", "add a meter at the wall"
+    ),
+    "counter-of-module": Reason(
+        "the board's energy counter is that of its whole module, processor and memory included: the board's own gauge "
+        "is sampled instead",
+        "nothing to do; the processor and its memory have gauges of their own (hwmon)",
+    ),
+    "counter-scope-unknown": Reason(
+        "the board's energy counter, or its only gauge, may be that of its whole module: a gauge of the board alone is "
+        "sampled instead, or without one the interval reaches down to nothing",
+        "begin while the machine is idle: board and module must differ clearly to tell",
+    ),
+    "socket-scope": Reason(
+        "the reading is of the whole socket of a processor with a GPU in it: what each of the two draws is not told",
+        "nothing to do; the processor's own counter is not added to it",
+    ),
+    "partitions-share-counter": Reason(
+        "the board is split into partitions that share one counter: its energy is that of the whole board",
+        "keep the other partitions idle, or set the board to one partition (SPX)",
+    ),
+    "dies-unsure": Reason(
+        "dies of one package may all show the counter of the package: whether they do could not be seen, so that their "
+        "energy is that of one of them at least, and of all together at most",
+        "begin while the machine is not busy, and give a container its whole share of the processors",
+    ),
+    "platforms-unsure": Reason(
+        "several counters of the whole platform, of which it is not known whether they repeat one another or add up: "
+        "the energy is that of the largest at least, and of all together at most",
+        "measure the machine by a meter at the wall or in its controller; see joulemark sensors",
+    ),
+    "system-below-parts": Reason(
+        "the meter of the whole machine reads less than its metered parts together: it does not cover all of them",
+        "measure the machine by a meter at the wall or in its controller; see joulemark sensors",
     ),
     "mig-shared": Reason(
         "the board is split into instances that share one counter: its energy is that of the whole board",

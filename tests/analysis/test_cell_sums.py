@@ -67,9 +67,11 @@ PART = st.builds(
         name, component, provenance, energy_j, energy_j and energy_j * 0.9, energy_j and energy_j * 1.2, ErrorBudget(),
         in_use, part_of, covers, reasons,
     ),
-    st.sampled_from(["gpu0", "gpu1", "cpu", "dram"]), st.sampled_from(Component), st.sampled_from(Provenance),
+    st.sampled_from(["gpu0", "gpu1", "cpu", "dram", "package-0-die-0", "package-0-die-1"]),
+    st.sampled_from(Component), st.sampled_from(Provenance),
     st.none() | st.floats(0.1, 1e3), st.booleans(), st.none() | st.just("cpu"),
-    st.sampled_from([(), (Component.CPU,), (Component.DRAM,)]), st.sampled_from([(), ("module-scope",)]),
+    st.sampled_from([(), (Component.CPU,), (Component.DRAM,)]),
+    st.sampled_from([(), ("module-scope",), ("dies-unsure",)]),
 )  # fmt: skip
 
 

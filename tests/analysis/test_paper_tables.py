@@ -9,6 +9,7 @@ from joulemark.analysis.parity import Training
 from joulemark.analysis.reference import references
 from joulemark.analysis.results import open_results, sums_of
 from joulemark.analysis.totals import totals
+from joulemark.interchange.export_codecarbon import codecarbon_rows
 from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 from joulemark.records import Cell, Purpose, Run, Study
 
@@ -130,6 +131,23 @@ def run(cell: Cell, repeat_i: int, energy_j: float | None) -> Run:
     return Run(
         f"{cell.model}{repeat_i}", cell, repeat_i, 0, 10, "m", {}, window.started_at, None, window, output_tokens_n=70
     )
+
+
+@pytest.mark.parametrize(("parts_j", "all_j"), [((40.0, 50.0), 99.0), ((40.0, 60.0), 100.0)])
+def test_a_meter_that_reads_less_than_its_parts_is_not_the_total(parts_j: tuple[float, ...], all_j: float) -> None:
+    one = run(Cell("translation", "a", "d"), 0, parts_j[0])
+    assert one.measurement is not None
+    package = ChannelEnergy("package-0", Component.CPU, Provenance.COUNTER, *(parts_j[1],) * 3, ErrorBudget())
+    window = replace(one.measurement, channels=(*one.measurement.channels, package))
+    one = replace(one, measurement=window, load=window)
+    study = Study("mine", (one.cell,))
+    found = totals(study, fold([one], BoundaryName.DEVICE, frozenset()), None)
+    assert found.energy_kwh == pytest.approx(2 * all_j / 3.6e6)
+    assert found.load_energy_kwh == pytest.approx(all_j / 3.6e6)
+    (host,) = fold([one], BoundaryName.HOST, frozenset()).values()
+    assert ("system-below-parts" in host.reasons, host.unknown_n) == (all_j > 99.0, int(all_j > 99.0))
+    (row,) = codecarbon_rows([one], (), None)
+    assert row["energy_consumed"] == pytest.approx(all_j / 3.6e6)
 
 
 def test_other_results_have_rows_for_what_is_there_and_no_zeros() -> None:

@@ -24,7 +24,7 @@ def test_the_object_has_what_is_promised() -> None:
         assert {"name", "component", "provenance", "energy_j", "uncertainty_j", "reasons"} <= set(channel)
     assert set(found["boundaries"]) == {"marginal", "device", "host", "facility"}
     for boundary in found["boundaries"].values():
-        assert set(boundary) == {"energy_j", "low_j", "high_j", "missing"}
+        assert set(boundary) == {"energy_j", "low_j", "high_j", "missing", "reasons"}
     assert found["boundaries"]["facility"]["energy_j"] is None
     assert "PUE" in found["boundaries"]["facility"]["missing"]
 

@@ -33,6 +33,16 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture
+def function_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[object, ...]:
+    """What names a cell whose model is a Python function: it starts in a moment, and a query takes a millisecond."""
+    (tmp_path / "slow_words.py").write_text(
+        "import time\ndef answer(sample):\n    time.sleep(0.001)\n    return 'positive'\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "--task", "text-classification", "--model", "slow_words:answer", "--dataset", "miniature:reviews"
+
+
 def report(results: Path, *options: str) -> dict[str, Any]:
     done = joulemark("report", results, "--json", *options)
     assert done.returncode == 0, done.stderr
@@ -139,10 +149,10 @@ MEASURING = r"▸ [^✓\n]* [1-9][\d,]*/"
     ],
 )
 def test_killed_at_any_moment_nothing_is_lost_or_repeated(
-    tmp_path: Path, stage: str, queries_n: int, stored_n: int
+    tmp_path: Path, function_cell: tuple[object, ...], stage: str, queries_n: int, stored_n: int
 ) -> None:
     out = tmp_path / "results"
-    command = ["run", "quickstart", "--out", out, *ONE_CELL, "--queries", queries_n, "--repeats", 4, *IDLE]
+    command = ["run", *function_cell, "--out", out, "--queries", queries_n, "--repeats", 4, *IDLE]
     with terminal(*command) as victim:
         victim.until(stage)
         victim.process.kill()
@@ -260,9 +270,11 @@ def terminal(*arguments: object) -> Iterator[Terminal]:
         os.close(screen)
 
 
-def test_ctrl_c_stops_after_the_repetition_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_stops_after_the_repetition_and_the_same_command_goes_on(
+    tmp_path: Path, function_cell: tuple[object, ...]
+) -> None:
     out = tmp_path / "results"
-    command = [BINARY, "run", "quickstart", "--out", out, *ONE_CELL, "--queries", "20", "--repeats", "30"]
+    command = [BINARY, "run", *function_cell, "--out", out, "--queries", "20", "--repeats", "30", *IDLE]
     with subprocess.Popen(
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as running:
@@ -355,9 +367,9 @@ def test_the_folder_of_another_study_is_left_alone(tmp_path: Path, both: Path) -
     assert (both / store.RUNS_FILE).read_bytes() == before
 
 
-def test_a_truncated_run_file(tmp_path: Path) -> None:
+def test_a_truncated_run_file(tmp_path: Path, function_cell: tuple[object, ...]) -> None:
     out = tmp_path / "results"
-    options = ("quickstart", "--out", out, *ONE_CELL, *SHORT)
+    options = (*function_cell, "--out", out, *SHORT)
     assert joulemark("run", *options).returncode == 0
     file = out / store.RUNS_FILE
     whole = file.read_bytes()
@@ -369,9 +381,9 @@ def test_a_truncated_run_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("small_disk", ["32k"], indirect=True)
-def test_a_full_disk(small_disk: Path) -> None:
+def test_a_full_disk(small_disk: Path, function_cell: tuple[object, ...]) -> None:
     out = small_disk / "results"
-    options = ("quickstart", "--out", out, *ONE_CELL, "--queries", 60, "--repeats", 6, *IDLE)
+    options = (*function_cell, "--out", out, "--queries", 60, "--repeats", 6, *IDLE)
     assert "no space left" in complains(joulemark("run", *options))
     kept = store.read_runs(out)
     assert kept
@@ -382,9 +394,9 @@ def test_a_full_disk(small_disk: Path) -> None:
     assert len(store.read_runs(out)) == 6
 
 
-def test_run_in_json(tmp_path: Path) -> None:
+def test_run_in_json(tmp_path: Path, function_cell: tuple[object, ...]) -> None:
     out = tmp_path / "results"
-    done = joulemark("run", "quickstart", "--out", out, *ONE_CELL, "--queries", 10, "--repeats", 1, "--json")
+    done = joulemark("run", *function_cell, "--out", out, "--queries", 10, "--repeats", 1, *IDLE, "--json")
     assert done.returncode == 0
     found = json.loads(done.stdout)
     assert (found["runs_n"], found["failed_n"], found["stopped"]) == (1, 0, False)

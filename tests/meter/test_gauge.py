@@ -157,3 +157,39 @@ def test_the_sampler_ends_with_its_parent(tmp_path: Path) -> None:
 def test_modelled_gauges_keep_their_factor() -> None:
     energy = gauge_energy(replace(GAUGE, model_factor=2.0), 0, 10**9, Samples(samples(lambda _: 50.0, 30)))
     assert energy.high_j == pytest.approx((50 + 0.1 * 50) * 2, rel=0.01)
+
+
+FINE = replace(GAUGE, resolution_w=1e-3, power_max_w=500.0)
+
+
+@pytest.mark.parametrize(
+    ("gauge", "power_w", "still_s", "stood_still"),
+    [
+        (FINE, 84.321, 10.5, True),
+        (FINE, 84.321, 9.0, False),  # not a hundred updates
+        (FINE, 0.9, 10.5, False),  # its noise may be less than a step
+        (FINE, 0.0, 10.5, False),
+        (replace(FINE, resolution_w=1.0), 84.0, 10.5, False),  # of whole watts
+        (replace(FINE, resolution_w=None), 84.321, 10.5, False),
+    ],
+)
+def test_a_fine_gauge_that_stands_still_has_a_wide_interval(
+    gauge: Channel, power_w: float, still_s: float, stood_still: bool
+) -> None:
+    rows = samples(lambda _: power_w, 300)
+    energy = gauge_energy(gauge, 0, round(still_s * 1e9), Samples(rows))
+    assert energy.energy_j == pytest.approx(power_w * still_s)
+    assert ("gauge-stood-still" in energy.reasons) is stood_still
+    if stood_still:
+        assert energy.low_j == 0.0
+        assert (energy.high_j or 0) >= 500 * still_s
+    moved = gauge_energy(gauge, 0, round(still_s * 1e9), Samples([*rows[:50], (rows[50][0], power_w + 1), *rows[51:]]))
+    assert "gauge-stood-still" not in moved.reasons
+
+
+def test_power_below_zero_is_an_offset_and_no_energy() -> None:
+    energy = gauge_energy(GAUGE, 0, 4 * 10**9, Samples(samples(lambda t: -0.4 if t < 2 else 10.0, 100)))
+    assert energy.reasons == ("gauge-below-zero",)
+    assert energy.energy_j == pytest.approx(20, rel=0.02)
+    assert energy.budget.unseen_above_j == pytest.approx(0.8, rel=0.02)
+    assert energy.budget.unseen_below_j == 0.0

@@ -1,6 +1,7 @@
 """What the ``amdsmi`` package offers, over boards described in a file: copied to a path as ``amdsmi.py`` by the tests.
 
-``boards.json`` beside it lists ``{"name", "uuid", "energy": {…} or null, "power": {…} or null}``; null raises.
+``boards.json`` beside it lists ``{"name", "uuid", "bdf", "energy": {…} or null, "power": {…} or null}``; null raises.
+An accumulator above zero has moved by one count whenever it is read, unless its board is ``"frozen"``.
 """
 
 import json
@@ -17,6 +18,7 @@ class AmdSmiLibraryException(AmdSmiException):
 
 
 STARTED: list[bool] = []
+READ_N: dict[int, int] = {}
 
 
 def _boards() -> list[dict[str, Any]]:
@@ -55,8 +57,17 @@ def amdsmi_get_gpu_device_uuid(handle: int) -> Any:
     return _field(handle, "uuid")
 
 
+def amdsmi_get_gpu_device_bdf(handle: int) -> Any:
+    return _field(handle, "bdf")
+
+
 def amdsmi_get_energy_count(handle: int) -> Any:
-    return _field(handle, "energy")
+    energy = _field(handle, "energy")
+    for name in {"energy_accumulator", "power"} & set(energy):
+        if isinstance(energy[name], int) and energy[name] > 0 and not _field(handle, "frozen"):
+            READ_N[handle] = READ_N.get(handle, 0) + 1
+            energy[name] += READ_N[handle]
+    return energy
 
 
 def amdsmi_get_power_info(handle: int) -> Any:

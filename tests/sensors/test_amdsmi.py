@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from powercap import zone
 
+from joulemark.boundary import total
 from joulemark.failures import ReadFailure
-from joulemark.measurement import Measurement, Provenance, Quantity
+from joulemark.measurement import BoundaryName, Component, Measurement, Provenance, Quantity
 from joulemark.meter import Meter
-from joulemark.sensors import Found, Setup
+from joulemark.sensors import Found, Setup, open_sensors
 from joulemark.sensors.amdsmi import amdsmi, boards_in_use
+from joulemark.sensors.machine import machine as machine_of
 
 RESOLUTION_UJ = 15.259
+COUNT_J = 2**-16
 NO_POWER = {"socket_power": "N/A", "current_socket_power": 0, "average_socket_power": 0xFFFF}
 
 
@@ -25,7 +29,8 @@ def board(count: int | str | None, uuid: str | None = "", **fields: Any) -> dict
     energy = (
         None if count is None else {"energy_accumulator": count, "counter_resolution": RESOLUTION_UJ, "timestamp": 1}
     )
-    return {"name": "MI250X", "uuid": uuid, "energy": energy, "power": NO_POWER} | fields
+    known = {"name": "MI250X", "uuid": uuid, "bdf": None, "energy": energy, "power": NO_POWER, "frozen": False}
+    return known | fields
 
 
 @pytest.fixture
@@ -64,13 +69,51 @@ def test_a_window_over_the_accumulator(smi: Path, tmp_path: Path) -> None:
         (energy,) = window.end().channels
     assert energy.name == "amd-gpu0"
     assert energy.provenance is Provenance.COUNTER
-    assert energy.energy_j == pytest.approx(2e6 * RESOLUTION_UJ * 1e-6)
+    assert energy.energy_j == pytest.approx(2e6 * COUNT_J)
+
+
+@pytest.mark.parametrize(("stated_uj", "count_j"), [(15.300000190734863, COUNT_J), (15.259, COUNT_J), (61.0, 61e-6)])
+def test_a_count_is_the_kernels_unit_that_the_library_rounds(
+    smi: Path, tmp_path: Path, stated_uj: float, count_j: float
+) -> None:
+    write(smi, board(1, energy={"energy_accumulator": 1_000_000, "counter_resolution": stated_uj, "timestamp": 1}))
+    with amdsmi(machine(tmp_path)) as found:
+        (channel,) = found.channels
+        window = Meter(found.channels).begin()
+        write(smi, board(1, energy={"energy_accumulator": 9_000_000, "counter_resolution": stated_uj, "timestamp": 1}))
+        time.sleep(0.01)
+        (energy,) = window.end().channels
+    assert channel.count_j == channel.resolution_j == count_j
+    truth_j = 8e6 * count_j
+    assert energy.energy_j == pytest.approx(truth_j, rel=1e-6)
+    assert energy.low_j is not None
+    assert energy.low_j < 0.97 * truth_j  # the tolerance of the sensor is in it
+    assert energy.budget.accuracy_j == pytest.approx(0.05 * truth_j, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("stopped", "counts"),
+    [({"frozen": True}, True), ({"energy": {"energy_accumulator": 2**64 - 1, "counter_resolution": 15.3}}, False)],
+)
+def test_a_counter_that_does_not_count_leaves_its_place_to_the_gauge(
+    smi: Path, tmp_path: Path, stopped: dict[str, Any], counts: bool
+) -> None:
+    power = {"socket_power": 90}
+    write(smi, board(8_152_136, power=power, **stopped), board(700, power=power), board(500, **stopped))
+    with amdsmi(machine(tmp_path)) as found:
+        assert [(channel.name, channel.quantity) for channel in found.channels] == [
+            ("amd-gpu0", Quantity.POWER),
+            ("amd-gpu1", Quantity.ENERGY),
+        ]
+        assert found.channels[0].read() == 90.0
+        assert ("did not move within" in said(found).get("energy counter of amd-gpu0", "")) is counts
+        assert "neither an energy counter that counts nor a power gauge" in said(found)["amd-gpu2"]
 
 
 def test_the_accumulator_was_once_called_power(smi: Path, tmp_path: Path) -> None:
     write(smi, board(None, energy={"power": 77, "counter_resolution": RESOLUTION_UJ, "timestamp": 1}))
     with amdsmi(machine(tmp_path)) as found:
-        assert found.channels[0].read() == 77
+        assert found.channels[0].read() > 77
 
 
 def test_two_dies_of_a_card_are_one_channel(smi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,6 +138,22 @@ def test_a_counter_at_zero_with_no_other_die_is_not_taken_for_energy(smi: Path, 
         ]
         assert found.channels[1].read() == 87.0
         assert "neither an energy counter that counts nor a power gauge" in said(found)["amd-gpu0"]
+
+
+def test_partitions_of_a_board_are_counted_once(smi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parted = [board(500, name="MI300X", bdf=f"0000:05:00.{number}") for number in range(3)]
+    write(smi, *parted, board(900, name="MI300X", bdf="0000:26:00.0"), board(900, name="MI300X", bdf="0001:05:00.0"))
+    monkeypatch.setenv("HIP_VISIBLE_DEVICES", "2,3")
+    with amdsmi(machine(tmp_path)) as found:
+        assert [(channel.name, channel.in_use) for channel in found.channels] == [
+            ("amd-gpu0", True),  # its third partition is ours
+            ("amd-gpu3", True),
+            ("amd-gpu4", False),  # of another domain
+        ]
+        assert found.channels[0].reasons == ("device-order-assumed", "partitions-share-counter")
+        assert found.channels[1].reasons == ("device-order-assumed",)
+        assert found.repeated == {"amd-gpu1", "amd-gpu2"}
+        assert "a partition of the board of amd-gpu0" in said(found)["amd-gpu2"]
 
 
 def test_a_board_that_fails_takes_no_other_along(smi: Path, tmp_path: Path) -> None:
@@ -266,3 +325,130 @@ def test_without_a_package_that_works_the_driver_is_sampled(smi: Path, tmp_path:
         file.write_text("\n")
         with pytest.raises(ReadFailure, match="read-failed"):
             found.channels[1].read()
+
+
+PLACE = "0000:c1:00.0"
+
+
+def driver(root: Path, files: dict[str, bytes], place: str = PLACE) -> None:
+    """What the driver shows of a board in its folder on the PCI bus."""
+    folder = root / "bus" / "pci" / "devices" / place
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+# A label of the northbridge's voltage, and headers of gpu_metrics: two bytes of size, format, content.
+RYZEN: list[dict[str, bytes]] = [
+    {"hwmon/hwmon4/in1_label": b"vddnb\n"},
+    {"gpu_metrics": b"\x80\x00\x02\x01" + bytes(124)},
+    {"gpu_metrics": b"\x08\x01\x03\x00" + bytes(260)},
+]
+
+
+def both(setup: Setup) -> Setup:
+    return Setup(setup.sysfs, setup.proc, ("amdsmi", "rapl"), setup.visible_devices)
+
+
+@pytest.mark.parametrize("signs", RYZEN)
+def test_an_apu_is_not_added_to_its_processor(smi: Path, tmp_path: Path, signs: dict[str, bytes]) -> None:
+    driver(tmp_path, signs)
+    write(smi, board(None, name="Radeon 780M", bdf=PLACE, power={"socket_power": 28}))
+    counter = zone(tmp_path, "intel-rapl:0", "package-0", 0) / "energy_uj"
+    with open_sensors(both(machine(tmp_path))) as found:
+        channels = {channel.name: (channel.component, channel.part_of) for channel in found.channels}
+        assert channels == {
+            "package-0": (Component.CPU, None),
+            "amd-apu0": (Component.BOARD, "package-0"),
+        }
+        window = Meter(found.channels).begin()
+        counter.write_text("3000000\n")
+        time.sleep(0.01)
+        measurement = window.end()
+        assert total(measurement, BoundaryName.DEVICE).energy_j == pytest.approx(3.0)
+        assert machine_of(machine(tmp_path), found.channels).gpus == ("Radeon 780M",)
+
+
+def test_an_apu_whose_processor_has_no_counter_is_read_as_one(smi: Path, tmp_path: Path) -> None:
+    driver(tmp_path, RYZEN[0])
+    write(smi, board(None, name="Radeon 780M", bdf=PLACE, power={"socket_power": 28}))
+    (tmp_path / "proc").mkdir()
+    setup = Setup(tmp_path, tmp_path / "proc", ("amdsmi", "modelled-cpu"), machine(tmp_path, "").visible_devices)
+    with open_sensors(setup) as found:
+        (channel,) = found.channels  # with no model of the processor on top of it
+        assert Meter(found.channels).board_metered
+    assert channel.covers == (Component.CPU, Component.GPU)
+    assert (channel.part_of, channel.in_use, channel.reasons) == (None, True, ("socket-scope",))
+
+
+def test_an_apu_is_not_the_board_of_nvidia_that_nothing_reads(smi: Path, tmp_path: Path) -> None:
+    driver(tmp_path, RYZEN[0])
+    (tmp_path / "module" / "nvidia").mkdir(parents=True)
+    write(smi, board(None, name="Radeon 780M", bdf=PLACE, power={"socket_power": 28}))
+    with amdsmi(machine(tmp_path, "0")) as found:
+        assert [(channel.covers, channel.in_use) for channel in found.channels] == [((Component.CPU,), True)]
+        assert not Meter(found.channels).board_metered
+
+
+def test_a_board_beside_an_apu_is_the_one_board(smi: Path, tmp_path: Path) -> None:
+    driver(tmp_path, RYZEN[0])
+    signs = {"gpu_metrics": b"\x78\x00\x01\x03" + bytes(116), "hwmon/hwmon3/in0_label": b"vddgfx\n"}
+    driver(tmp_path, signs, "0000:03:00.0")
+    write(
+        smi,
+        board(700, name="RX 7900", bdf="0000:03:00.0"),
+        board(None, name="Radeon 780M", bdf=PLACE, power={"socket_power": 28}),
+    )
+    with amdsmi(machine(tmp_path)) as found:
+        assert [(channel.name, channel.component, channel.reasons) for channel in found.channels] == [
+            ("amd-gpu0", Component.GPU, ()),
+            ("amd-apu1", Component.BOARD, ("socket-scope",)),
+        ]
+
+
+@pytest.mark.parametrize("told", ["name", "device"])
+def test_the_socket_of_an_mi300a_contains_its_processors_counter(smi: Path, tmp_path: Path, told: str) -> None:
+    places = [f"0000:{bus}:00.0" for bus in ("01", "41")]
+    for index, place in enumerate(places):
+        zone(tmp_path, f"intel-rapl:{index}", f"package-{index}", 5)
+        if told == "device":
+            driver(tmp_path, {"device": b"0x74a0\n"}, place)
+    name = "AMD Instinct MI300A" if told == "name" else "AMD Instinct"
+    write(smi, *(board(700, name=name, bdf=place) for place in places))
+    with open_sensors(both(machine(tmp_path, "1"))) as found:
+        channels = {channel.name: (channel.part_of, channel.in_use) for channel in found.channels}
+    assert channels == {
+        "amd-apu0": (None, False),
+        "amd-apu1": (None, True),
+        "package-0": ("amd-apu0", True),
+        "package-1": ("amd-apu1", True),
+    }
+
+
+def test_the_drivers_gauge_of_an_apu_is_that_of_its_socket(smi: Path, tmp_path: Path) -> None:
+    (smi / "amdsmi.py").unlink()
+    gauge(tmp_path, 1, power1_average="28000000", in1_label="vddnb")
+    gauge(tmp_path, 2, power1_average="88000000")
+    zone(tmp_path, "intel-rapl:0", "package-0", 5)
+    with open_sensors(both(machine(tmp_path))) as found:
+        assert {channel.name: channel.part_of for channel in found.channels} == {
+            "package-0": None,
+            "amd-apu0": "package-0",
+            "amd-gpu1": None,
+        }
+
+
+def test_beside_nvidias_boards_cudas_choice_is_of_these(
+    smi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "module" / "nvidia").mkdir(parents=True)
+    offer(smi, PROCESS_LIST)
+    write(smi, board(1, processes=[]), board(2, processes=[]))
+    assert counted(window(machine(tmp_path, "0"))) == [(False, False)] * 2
+    assert counted(window(machine(tmp_path, ""))) == [(False, False)] * 2
+    assert counted(window(machine(tmp_path))) == [(True, True)] * 2
+    write(smi, board(1, processes=[]), board(2, processes=[process(os.getpid())]))
+    assert counted(window(machine(tmp_path, "0"))) == [(False, False), (True, False)]
+    monkeypatch.setenv("HIP_VISIBLE_DEVICES", "0")
+    assert counted(window(machine(tmp_path, "1"))) == [(True, False), (False, False)]

@@ -123,6 +123,12 @@ def test_only_boards_in_use_can_disturb(in_use: dict[str, bool], found: set[str]
     assert set(disturbances(before, after, measured(**in_use))) == found
 
 
+@pytest.mark.parametrize(("ours", "found"), [("gpu0", ()), ("gpu1", ("device-lost",))])
+def test_a_board_of_ours_that_is_not_listed_any_more_is_lost(ours: str, found: tuple[str, ...]) -> None:
+    before = replace(CALM, boards=(BOARD, replace(BOARD, index=1)))
+    assert disturbances(before, later(boards=(BOARD,)), measured(**{ours: True})) == found
+
+
 def test_a_child_on_a_board_is_not_foreign() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     unknown = BoardProcess(2**22 + 1, 1)

@@ -10,7 +10,7 @@ from powercap import let_everybody_in
 
 from joulemark.failures import ReadFailure
 from joulemark.measurement import Component, Provenance, Quantity
-from joulemark.meter import Meter
+from joulemark.meter import Meter, open_meter
 from joulemark.sensors import Found, Setup, open_sensors
 from joulemark.sensors.hwmon import hwmon
 
@@ -59,6 +59,25 @@ def test_grace_is_nested_and_its_module_stands_apart(tmp_path: Path) -> None:
         assert found.channels[0].reasons == ("module-scope",)
         assert [channel.covers for channel in found.channels] == [(), (Component.DRAM,), (), ()]
         assert {channel.provenance for channel in found.channels} == {Provenance.SAMPLED}
+
+
+def test_a_meter_of_grace_that_repeats_itself_is_not_believed(tmp_path: Path) -> None:
+    folder = grace(tmp_path, 2, "Grace Power Socket 0", 91_355_000, power1_average_interval="20")
+    with open_meter(Setup(sysfs=tmp_path, requests=("hwmon",))) as meter:
+        window = meter.begin()
+        time.sleep(2.2)  # 110 of its updates
+        measurement = window.end()
+        (energy,) = measurement.channels
+        assert energy.energy_j == pytest.approx(91.355 * measurement.duration_s)
+        assert "gauge-stood-still" in energy.reasons
+        assert energy.low_j == 0.0
+        assert energy.high_j == pytest.approx(2000 * measurement.duration_s, rel=0.05)
+        window = meter.begin()
+        time.sleep(1.1)
+        (folder / "device" / "power1_average").write_text("91356000\n")
+        time.sleep(1.1)
+        (energy,) = window.end().channels
+        assert "gauge-stood-still" not in energy.reasons
 
 
 def test_amd_sockets_have_the_names_that_rapl_gives_them(tmp_path: Path) -> None:
@@ -151,6 +170,78 @@ def test_rails_side_by_side_belong_to_what_they_feed(tmp_path: Path) -> None:
             "vin_sys_5v0": (Component.BOARD, None),
             "vddq_vdd2_1v8ao": (Component.DRAM, "vin_sys_5v0"),
         }
+
+
+def thor(root: Path, idle_ma: str = "100") -> Path:
+    rails(root, 1, "VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0")
+    (root / "class" / "hwmon" / "hwmon1" / "curr1_input").write_text(idle_ma + "\n")
+    return monitor(root, 2, name="ina238", label="VIN", power1_input="23000000", in1_input="19000", curr1_input="1210")
+
+
+def test_on_thor_the_whole_is_read_by_another_chip(tmp_path: Path) -> None:
+    thor(tmp_path)
+    monitor(tmp_path, 3, name="ina238", label="FAN", power1_input="1000000")  # somebody's own
+    with hwmon(Setup(sysfs=tmp_path)) as found:
+        assert tree(found) == {
+            "vin": (Component.BOARD, None),
+            "vdd_gpu": (Component.GPU, "vin"),
+            "vdd_cpu_soc_mss": (Component.CPU, "vin"),
+            "vin_sys_5v0": (Component.BOARD, "vin"),
+        }
+        whole = next(channel for channel in found.channels if channel.name == "vin")
+        assert whole.read() == pytest.approx(23.0)
+        assert whole.covers == (Component.CPU, Component.GPU, Component.DRAM)
+
+
+def test_a_rail_that_reads_below_zero_has_no_negative_energy(tmp_path: Path) -> None:
+    thor(tmp_path, idle_ma="-80")  # at 5 V: -0.4 W
+    with open_meter(Setup(sysfs=tmp_path, requests=("hwmon",))) as meter:
+        window = meter.begin()
+        time.sleep(0.3)
+        measurement = window.end()
+    energy = next(channel for channel in measurement.channels if channel.name == "vdd_gpu")
+    assert (energy.energy_j, energy.low_j) == (0.0, 0.0)
+    assert energy.high_j == pytest.approx(0.4 * measurement.duration_s)
+    assert "gauge-below-zero" in energy.reasons
+
+
+def tegra(root: Path, address: str, *labels: str) -> Path:
+    """What the driver of JetPack 4 shows of a monitor at an address of its bus."""
+    folder = root / "bus" / "i2c" / "drivers" / "ina3221x" / address / "iio:device0"
+    folder.mkdir(parents=True)
+    for number, label in enumerate(labels):
+        (folder / f"rail_name_{number}").write_text(label + "\n")
+        (folder / f"in_power{number}_input").write_text(f"{1500 * (number + 1)}\n")
+        (folder / f"in_power{number}_trigger_input").write_text("0\n")
+    return folder
+
+
+def test_under_jetpack_4_rails_show_their_power(tmp_path: Path) -> None:
+    tegra(tmp_path, "6-0040", "POM_5V_IN", "POM_5V_GPU", "POM_5V_CPU")
+    with hwmon(Setup(sysfs=tmp_path)) as found:
+        assert tree(found) == {
+            "pom_5v_in": (Component.BOARD, None),
+            "pom_5v_gpu": (Component.GPU, "pom_5v_in"),
+            "pom_5v_cpu": (Component.CPU, "pom_5v_in"),
+        }
+        assert [channel.read() for channel in found.channels] == pytest.approx([1.5, 3.0, 4.5])
+        assert found.absences == ()
+
+
+def test_rails_of_a_carrier_board_are_not_the_modules(tmp_path: Path) -> None:
+    tegra(tmp_path, "0-0040", "VDD_SYS_GPU", "VDD_SYS_SOC", "VDD_4V0_WIFI")
+    tegra(tmp_path, "0-0041", "VDD_IN", "VDD_SYS_CPU", "VDD_SYS_DDR")
+    tegra(tmp_path, "0-0042", "VDD_MUX", "VDD_5V0_IO_SYS", "VDD_3V3_SYS")
+    with hwmon(Setup(sysfs=tmp_path)) as found:
+        assert tree(found) == {
+            "vdd_in": (Component.BOARD, None),
+            "vdd_sys_gpu": (Component.GPU, "vdd_in"),
+            "vdd_sys_soc": (Component.BOARD, "vdd_in"),
+            "vdd_4v0_wifi": (Component.BOARD, "vdd_in"),
+            "vdd_sys_cpu": (Component.CPU, "vdd_in"),
+            "vdd_sys_ddr": (Component.DRAM, "vdd_in"),
+        }
+        assert {absence.source for absence in found.absences} == {"vdd_mux", "vdd_5v0_io_sys", "vdd_3v3_sys"}
 
 
 def test_a_file_that_turns_to_nonsense_or_is_missing_says_so(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from joulemark.measurement import Channel, Component, Provenance, Quantity
 from joulemark.meter import Meter
 from joulemark.sensors import Setup, open_sensors
 from joulemark.sensors.modelled_cpu import modelled_cpu, power_line
+from joulemark.sensors.virtual import virtualised
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
@@ -28,7 +29,7 @@ def proc(folder: Path, name: str = XEON, cpus_n: int = 40, sockets_n: int = 1, f
     ]
     (folder / "cpuinfo").write_text("\n".join(blocks))
     write_stat(folder)
-    return Setup(proc=folder)
+    return Setup(sysfs=folder / "sys", proc=folder)
 
 
 def write_stat(folder: Path, **seconds: float) -> None:
@@ -119,6 +120,17 @@ def test_a_processor_without_a_name_counts_by_its_cpus(tmp_path: Path) -> None:
     assert channel.reasons == UNKNOWN
 
 
+def test_an_arm_machine_of_a_cloud_says_that_it_is_virtual(tmp_path: Path) -> None:
+    setup = proc(tmp_path)
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nFeatures\t: fp asimd\n")
+    firmware = setup.sysfs / "class" / "dmi" / "id"
+    firmware.mkdir(parents=True)
+    (firmware / "sys_vendor").write_text("Amazon EC2\n")
+    (firmware / "product_name").write_text("m7g.large\n")
+    with modelled_cpu(setup) as found:
+        assert found.channels[0].reasons == (*IN_A_VM, "processor-not-in-table")
+
+
 @pytest.mark.parametrize(
     ("seconds", "busy_s"),
     [
@@ -176,7 +188,7 @@ def test_one_tick_of_one_cpu_is_what_it_resolves(tmp_path: Path) -> None:
 
 def test_the_kernels_own_ticks_are_seconds() -> None:
     """A thread that spins, on the real /proc: busy time is at least its own, and at most that of all CPUs."""
-    line = power_line(Path("/proc/cpuinfo").read_text())
+    line = power_line(Path("/proc/cpuinfo").read_text(), virtualised(Setup()))
     with modelled_cpu(Setup()) as found:
         (channel,) = found.channels
         cpus_n = int(channel.device.removeprefix(f"{line.device}, ").split()[0])

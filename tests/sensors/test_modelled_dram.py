@@ -12,7 +12,7 @@ from joulemark.sensors.modelled_dram import modelled_dram
 def proc(folder: Path, meminfo: str = "MemTotal:       67108864 kB\n", flags: str = "fpu vme") -> Setup:
     (folder / "meminfo").write_text(meminfo)
     (folder / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
-    return Setup(proc=folder)
+    return Setup(sysfs=folder / "sys", proc=folder)
 
 
 def test_memory_counts_by_the_gigabyte_within_a_factor(tmp_path: Path) -> None:
@@ -32,6 +32,16 @@ def test_memory_counts_by_the_gigabyte_within_a_factor(tmp_path: Path) -> None:
 
 def test_a_virtual_machine_says_so(tmp_path: Path) -> None:
     with modelled_dram(proc(tmp_path, flags="fpu hypervisor vme")) as found:
+        assert found.channels[0].reasons == ("modelled", "virtual-machine")
+
+
+def test_an_arm_machine_of_a_cloud_says_so(tmp_path: Path) -> None:
+    setup = proc(tmp_path)
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nFeatures\t: fp asimd\n")
+    firmware = setup.sysfs / "class" / "dmi" / "id"
+    firmware.mkdir(parents=True)
+    (firmware / "product_name").write_text("Google Compute Engine\n")
+    with modelled_dram(setup) as found:
         assert found.channels[0].reasons == ("modelled", "virtual-machine")
 
 

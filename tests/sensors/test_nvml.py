@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,7 @@ SHOW = """
                 } for channel in found.channels
             },
             "absences": {absence.source: absence.why for absence in found.absences},
+            "remedies": {absence.source: absence.remedy for absence in found.absences},
         }
     said = []
     for selection in json.loads(sys.argv[1]):
@@ -106,15 +108,28 @@ def test_visible_devices_are_ours_and_the_others_are_named(tmp_path: Path) -> No
         assert not any(channel["reasons"] for channel in one["channels"].values())
 
 
-def test_a_board_that_does_not_answer_leaves_the_numbers_of_the_others(tmp_path: Path) -> None:
+def test_numbers_are_those_of_the_boards_that_answer(tmp_path: Path) -> None:
+    boards = same_boards(4)
+    boards[1] = Board(STEADY, lost_after_s=0.0)
+    uuid, before, behind, both, beyond = show(nvml_shim(tmp_path, boards), *visible("GPU-2a", "0", "1", "0,2", "4"))
+    for said in (uuid, before, behind, both, beyond):
+        assert list(said["channels"]) == ["gpu0", "gpu2", "gpu3"]
+        assert "lost" in said["absences"]["gpu1"]
+    assert [in_use(said) for said in (uuid, before, behind, both)] == [["gpu2"], ["gpu0"], ["gpu2"], ["gpu0", "gpu3"]]
+    assert uuid["channels"]["gpu2"]["reasons"] == before["channels"]["gpu0"]["reasons"] == []
+    for said in (behind, both):
+        assert all(said["channels"][name]["reasons"] == ["device-order-assumed"] for name in in_use(said))
+    assert in_use(beyond) == []  # there never were so many
+
+
+@pytest.mark.parametrize(("lost", "asked"), [(0, "2"), (2, "2"), (0, "2,0")])
+def test_where_the_board_asked_for_is_not_there_all_count_and_say_so(tmp_path: Path, lost: int, asked: str) -> None:
     boards = same_boards(3)
-    boards[0] = Board(STEADY, lost_after_s=0.0)
-    said, assumed = show(nvml_shim(tmp_path, boards), *visible("GPU-2a", "2"))
-    assert list(said["channels"]) == ["gpu1", "gpu2"]
-    assert in_use(said) == in_use(assumed) == ["gpu2"]
-    assert "lost" in said["absences"]["gpu0"]
-    assert said["channels"]["gpu2"]["reasons"] == []
-    assert assumed["channels"]["gpu2"]["reasons"] == ["device-order-assumed"]
+    boards[lost] = Board(STEADY, lost_after_s=0.0)
+    (said,) = show(nvml_shim(tmp_path, boards), *visible(asked))
+    assert len(said["channels"]) == 2
+    assert in_use(said) == list(said["channels"])
+    assert {tuple(channel["reasons"]) for channel in said["channels"].values()} == {("all-boards-counted",)}
 
 
 MIXED = [
@@ -252,6 +267,15 @@ def test_boards_that_nobody_told_apart_and_sensors_that_look_part_of_the_time(tm
     assert chosen["channels"]["gpu1"]["reasons"] == []
 
 
+def test_boards_with_the_chips_of_part_time_sensors_have_them_too(tmp_path: Path) -> None:
+    part_time = ["A100-SXM4-40GB", "A30", "A800 40GB Active", "CMP 170HX", "H20", "H20-3e", "H200 NVL", "GH200 480GB"]
+    others = ["A10", "A40", "RTX A3000 Laptop GPU", "RTX A1000", "L20", "B200"]
+    boards = [Board(STEADY, name=f"NVIDIA {name}") for name in (*part_time, *others)]
+    (said,) = show(nvml_shim(tmp_path, boards), {"CUDA_VISIBLE_DEVICES": "", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"})
+    found = [channel["device"] for channel in said["channels"].values() if "part-time-sensor" in channel["reasons"]]
+    assert found == [f"NVIDIA {name}" for name in part_time]
+
+
 def test_nvml_closed_under_a_channel_is_a_lost_device(tmp_path: Path) -> None:
     program = textwrap.dedent(SHOW).replace(
         "        said.append(show(found))\n",
@@ -303,6 +327,76 @@ def test_the_state_of_boards_says_what_may_disturb(tmp_path: Path) -> None:
     assert {name: value for name, value in lost.items() if value is not None} == {"index": 2}
     assert without_the_call["power_violation_s"] == 0.0
     assert without_the_call["thermal_violation_s"] > 0
+
+
+@pytest.mark.parametrize("protected_byte", [0, 2**64 - 1])
+def test_entries_of_another_size_name_no_process(tmp_path: Path, protected_byte: int) -> None:
+    two = Board(STEADY, processes=((4242, 512), (4243, 1)), protected_byte=protected_byte)
+    one = Board(STEADY, processes=((4242, 512),), protected_byte=protected_byte)
+    said, alone = run(nvml_shim(tmp_path, [two, one]), STATE)
+    assert said["processes"] is None
+    assert alone["processes"] == [{"pid": 4242, "memory_byte": 512 << 20}]  # the first is where it is looked for
+
+
+# What releases of nvidia-ml-py before 12.550 and the package called pynvml lack.
+OLD_MODULE = """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("nvidia_ml_py", REAL)
+real = sys.modules[spec.name] = module_from_spec(spec)
+spec.loader.exec_module(real)
+LACKING = ("NVMLLibraryMismatchError", "nvmlDeviceGetC2cModeInfoV")
+globals().update({name: value for name, value in vars(real).items() if name[:2] != "__" and name not in LACKING})
+"""
+
+
+def test_an_old_module_is_named_and_takes_nothing_else_along(tmp_path: Path) -> None:
+    import pynvml
+
+    package = tmp_path / "site" / "pynvml"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(OLD_MODULE.replace("REAL", repr(pynvml.__file__)))
+    # The first thing that a board does not support is where an old module failed.
+    boards = nvml_shim(tmp_path, [Board(STEADY, processes=None, clocks=False)])
+    environment = {"PYTHONPATH": str(package.parent)}
+    (said,) = show(boards, **environment)
+    assert said["channels"] == {}
+    assert str(package) in said["absences"]["nvml"]
+    assert "pip uninstall pynvml; pip install 'nvidia-ml-py>=" in said["remedies"]["nvml"]
+    assert "\n" not in said["absences"]["nvml"] + said["remedies"]["nvml"]
+    assert run(boards, BARE, **environment)["boards"] == []
+
+
+def test_the_release_that_is_asked_for_is_the_same_everywhere() -> None:
+    from joulemark.sensors.nvml import PACKAGE
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert project["project"]["optional-dependencies"]["nvidia"] == [PACKAGE]
+
+
+LOST = """
+    import json, sys, time
+    from joulemark.meter import open_meter
+    from joulemark.sensors import Setup
+    from joulemark.sensors.conditions import conditions, disturbances
+    setup = Setup(requests=("nvml",))
+    with open_meter(setup) as meter:
+        before = conditions(setup)
+        window = meter.begin()
+        time.sleep(max(0.0, 1.5 - (time.monotonic_ns() - int(sys.argv[1])) / 1e9))
+        measurement = window.end()
+        after = conditions(setup)
+    found = disturbances(before, after, measurement)
+    print(json.dumps([len(before.boards), len(after.boards), measurement.channels[0].energy_j, found]))
+"""
+
+
+def test_a_driver_that_no_longer_counts_or_closes_is_recorded_and_fails_nothing(tmp_path: Path) -> None:
+    simulated = nvml_shim(tmp_path, [CALM], no_count_after_s=1.5, no_shutdown=True)
+    before_n, after_n, energy_j, found = run(simulated, LOST, str(simulated.origin_ns))
+    assert (before_n, after_n) == (1, 0)
+    assert energy_j > 0
+    assert "device-lost" in found
 
 
 def test_without_a_driver_there_is_an_absence(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from joulemark.measurement import Component, Provenance
 from joulemark.meter import Meter
 from joulemark.sensors import Setup, open_sensors
 from joulemark.sensors.perf_event import perf_event
-from joulemark.sensors.rapl import same_counter
+from joulemark.sensors.same_counter import Likeness, likeness
 
 SOFTWARE_UNIT = 1  # PERF_TYPE_SOFTWARE; its event 0 is the clock of a processor
 CLOCK, MISSING = "event=0x00", "event=0xff"
@@ -88,11 +88,54 @@ def test_a_window_over_the_kernels_counter_has_the_true_energy(root: Path) -> No
 @needs_perf
 @needs_two_cpus
 def test_each_processor_of_the_mask_is_a_package(root: Path) -> None:
-    power_unit(root, "0-1", pkg=CLOCK, psys=CLOCK)
+    power_unit(root, "0-1", pkg=CLOCK)
     topology(root, 0, package=1, die=0)
     topology(root, 1, package=0, die=0)
     with perf_event(Setup(sysfs=root)) as found:
-        assert [channel.name for channel in found.channels] == ["package-1", "package-0", "psys"]
+        assert [channel.name for channel in found.channels] == ["package-1", "package-0"]
+
+
+@needs_perf
+@needs_two_cpus
+def test_every_package_is_asked_for_the_platform(root: Path) -> None:
+    power_unit(root, "0-1", psys=CLOCK)
+    topology(root, 0, package=1, die=0)
+    topology(root, 1, package=0, die=0)
+    with perf_event(Setup(sysfs=root)) as found:
+        assert [(channel.name, channel.component, channel.reasons) for channel in found.channels] == [
+            ("psys-1", Component.SYSTEM, ("platforms-unsure",)),  # both move all the time: nothing can be said
+            ("psys", Component.SYSTEM, ("platforms-unsure",)),
+        ]
+
+
+@needs_perf
+@needs_two_cpus
+def test_dies_of_one_package_have_one_platform(root: Path) -> None:
+    power_unit(root, "0,1", psys=CLOCK)
+    for cpu in (0, 1):
+        topology(root, cpu, package=0, die=cpu)
+    with perf_event(Setup(sysfs=root)) as found:
+        assert [(channel.name, channel.reasons) for channel in found.channels] == [("psys", ())]
+
+
+@needs_perf
+def test_the_step_of_a_register_is_that_of_its_zone(root: Path) -> None:
+    power_unit(root, pkg=CLOCK, psys=CLOCK, ram=CLOCK)
+    with perf_event(Setup(sysfs=root)) as found:
+        assert {channel.name: channel.resolution_j for channel in found.channels} == {
+            "package-0": 61e-6,
+            "dram-0": 61e-6,
+            "psys": 1.0,  # what is not known is not taken to be fine
+        }
+    zone(root, "intel-rapl:0", "package-0")
+    zone(root, "intel-rapl:0:0", "dram", range_uj=65_712_999_613)
+    (zone(root, "intel-rapl:1", "psys") / "energy_uj").chmod(0o400)
+    with perf_event(Setup(sysfs=root)) as found:
+        assert {channel.name: channel.resolution_j for channel in found.channels} == {
+            "package-0": pytest.approx(61.035e-6, rel=1e-5),
+            "dram-0": pytest.approx(15.3e-6),
+            "psys": pytest.approx(61.035e-6, rel=1e-5),
+        }
 
 
 @needs_perf
@@ -101,13 +144,17 @@ def test_processors_of_one_package_are_its_dies(root: Path) -> None:
     power_unit(root, "0,1", pkg=CLOCK, cores=CLOCK)
     topology(root, 0, package=0, die=0)
     topology(root, 1, package=0, die=1)
-    with perf_event(Setup(sysfs=root)) as found:
-        assert [(channel.name, channel.part_of) for channel in found.channels] == [
-            ("package-0-die-0", None),
-            ("package-0-die-1", None),
-            ("core-0-die-0", "package-0-die-0"),
-            ("core-0-die-1", "package-0-die-1"),
+    with perf_event(Setup(sysfs=root, proc=root)) as found:
+        assert [(channel.name, channel.part_of, channel.reasons) for channel in found.channels] == [
+            ("package-0-die-0", None, ("dies-unsure",)),  # both move all the time: nothing can be said
+            ("package-0-die-1", None, ("dies-unsure",)),
+            ("core-0-die-0", "package-0-die-0", ("dies-unsure",)),
+            ("core-0-die-1", "package-0-die-1", ("dies-unsure",)),
         ]
+    (root / "cpuinfo").write_text("vendor_id\t: AuthenticAMD\n")
+    with perf_event(Setup(sysfs=root, proc=root)) as found:
+        assert [channel.name for channel in found.channels] == ["package-0-die-0", "core-0-die-0"]
+        assert found.repeated == {"package-0-die-1", "core-0-die-1"}
 
 
 @needs_perf
@@ -125,12 +172,24 @@ def test_dies_that_powercap_shows_to_be_one_counter_do_not_come_back(root: Path)
 
 def test_counters_at_one_distance_are_one() -> None:
     moments = count(step=100)
-    assert same_counter(lambda: next(moments) // 400, lambda: 7 + next(moments) // 400)
+    assert likeness(lambda: next(moments) // 400, lambda: 7 + next(moments) // 400, 60.0) is Likeness.SAME
 
 
 def test_counters_that_move_apart_are_two() -> None:
     moments = count(step=100)
-    assert not same_counter(lambda: next(moments) // 400, lambda: next(moments) // 150)
+    assert likeness(lambda: next(moments) // 400, lambda: next(moments) // 150, 60.0) is Likeness.DIFFERENT
+
+
+def test_counters_that_move_while_they_are_read_are_told_apart_by_what_they_differ() -> None:
+    moments = count(step=100)
+    assert likeness(lambda: next(moments) // 20, lambda: next(moments) // 30, 60.0) is Likeness.DIFFERENT
+    assert likeness(lambda: next(moments) // 20, lambda: 7 + next(moments) // 20, 0.05) is Likeness.UNDECIDED
+
+
+def test_a_counter_that_wraps_meanwhile_is_the_same_still() -> None:
+    moments = count(step=100)
+    assert likeness(lambda: next(moments) // 400 % 3, lambda: next(moments) // 400 % 3, 0.05) is Likeness.UNDECIDED
+    assert likeness(lambda: next(moments) // 400 % 9, lambda: next(moments) // 400 % 9, 60.0) is Likeness.SAME
 
 
 @needs_perf

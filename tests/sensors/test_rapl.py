@@ -10,8 +10,9 @@ import pytest
 from moving import moving
 from powercap import RANGE_UJ, let_everybody_in, zone
 
+from joulemark.boundary import total
 from joulemark.failures import ReadFailure
-from joulemark.measurement import ChannelEnergy, Component, Provenance
+from joulemark.measurement import BoundaryName, ChannelEnergy, Component, Provenance
 from joulemark.meter import Meter
 from joulemark.sensors import Setup, open_sensors
 from joulemark.sensors.rapl import rapl
@@ -20,7 +21,12 @@ ALL = Setup(requests=("rapl",))
 
 
 def found(root: Path):  # type: ignore[no-untyped-def]
-    return rapl(Setup(sysfs=root))
+    return rapl(Setup(sysfs=root, proc=root / "proc"))
+
+
+def made_by(root: Path, vendor: str) -> None:
+    (root / "proc").mkdir()
+    (root / "proc" / "cpuinfo").write_text(f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: fpu\n")
 
 
 def test_zones_are_known_by_name_not_by_number(tmp_path: Path) -> None:
@@ -42,6 +48,53 @@ def test_zones_are_known_by_name_not_by_number(tmp_path: Path) -> None:
         }  # fmt: skip
         assert all(channel.provenance is Provenance.COUNTER for channel in here.channels)
         assert all(channel.wrap_n == RANGE_UJ + 1 for channel in here.channels)
+
+
+def test_the_platform_counter_of_another_package_is_no_processor(tmp_path: Path) -> None:
+    for index, name in enumerate(("package-0", "package-1", "psys-1")):  # two sockets of Sapphire Rapids
+        zone(tmp_path, f"intel-rapl:{index}", name, 5)
+    with found(tmp_path) as here:
+        assert [(channel.name, channel.component, channel.reasons) for channel in here.channels] == [
+            ("package-0", Component.CPU, ()),
+            ("package-1", Component.CPU, ()),
+            ("psys-1", Component.SYSTEM, ()),
+        ]
+
+
+@pytest.mark.parametrize("name", ["core", "soc", "psysx", "package", "package-0-tile-1"])
+def test_a_root_of_another_name_is_named_and_not_counted(tmp_path: Path, name: str) -> None:
+    zone(tmp_path, "intel-rapl:0", "package-0", 5)
+    zone(tmp_path, "intel-rapl:1", name, 5)
+    zone(tmp_path, "intel-rapl:1:0", "core", 5)
+    with open_sensors(Setup(sysfs=tmp_path, proc=tmp_path, requests=("rapl",))) as here:
+        assert [channel.name for channel in here.channels] == ["package-0"]
+        (absence,) = here.absences
+    assert (absence.source, "name" in absence.why) == (name, True)
+
+
+UNITS_J = {262_143_328_850: 61.035e-6, 65_712_999_613: 15.3e-6, 4_294_967_295_000_000: 1.0, 10_000: 1e-6, None: 61e-6}
+
+
+@pytest.mark.parametrize("range_uj", UNITS_J)
+def test_the_range_of_a_zone_tells_its_step(tmp_path: Path, range_uj: int | None) -> None:
+    zone(tmp_path, "intel-rapl:0", "psys", range_uj=range_uj)
+    with found(tmp_path) as here:
+        assert here.channels[0].resolution_j == pytest.approx(UNITS_J[range_uj], rel=1e-5)
+
+
+WHOLE_JOULES_UJ = 4_294_967_295_000_000
+
+
+def test_a_counter_of_whole_joules_may_wait_for_one(tmp_path: Path) -> None:
+    path = zone(tmp_path, "intel-rapl:0", "psys", 7_000_000, WHOLE_JOULES_UJ)
+    short = measured(tmp_path, lambda: None, duration_s=0.02)["psys"]
+    assert (short.energy_j, short.low_j, short.reasons) == (None, 0.0, ("window-too-short",))
+    assert short.high_j == pytest.approx(1.0 + 2.0)  # one step, and what may be drawn in an update period
+    moved = measured(tmp_path, lambda: (path / "energy_uj").write_text("9000000\n"), duration_s=0.02)["psys"]
+    assert (moved.energy_j, moved.reasons) == (2.0, ("window-too-short",))
+    assert moved.low_j is not None
+    assert moved.low_j <= 1.0
+    assert measured(tmp_path, lambda: None, duration_s=0.2)["psys"].reasons == ("counter-stood-still",)
 
 
 def test_nested_folders_are_the_same_zones(tmp_path: Path) -> None:
@@ -200,6 +253,43 @@ def test_names_that_repeat_are_told_apart(tmp_path: Path) -> None:
         ]
 
 
+def platforms(root: Path) -> tuple[Path, Path]:
+    zone(root, "intel-rapl:0", "package-0", 5)
+    first, second = (zone(root, f"intel-rapl:{n}", name, 10**7) for n, name in ((1, "psys"), (2, "psys-1")))
+    return first / "energy_uj", second / "energy_uj"
+
+
+def test_a_platform_counter_that_repeats_another_one_is_left_out(tmp_path: Path) -> None:
+    first, second = platforms(tmp_path)
+    second.unlink()
+    second.symlink_to(first)
+    with moving({first: 35_000}), found(tmp_path) as here:
+        assert [(channel.name, channel.reasons) for channel in here.channels] == [("package-0", ()), ("psys", ())]
+        (absence,) = here.absences
+    assert (absence.source, here.repeated) == ("psys-1", {"psys-1"})
+    assert "same counter as psys" in absence.why
+
+
+def test_of_platform_counters_the_one_that_moves_counts(tmp_path: Path) -> None:
+    _, second = platforms(tmp_path)  # only one package has it; the register of the others stands still
+    with moving({second: 35_000}), found(tmp_path) as here:
+        assert [(channel.name, channel.reasons) for channel in here.channels] == [("package-0", ()), ("psys-1", ())]
+        assert [absence.source for absence in here.absences] == ["psys"]
+
+
+def test_platform_counters_that_differ_are_not_added_up(tmp_path: Path) -> None:
+    first, second = platforms(tmp_path)
+    with moving({first: 35_000, second: 50_000}), found(tmp_path) as here:
+        window = Meter(here.channels).begin()
+        time.sleep(0.3)
+        measurement = window.end()
+    energies = {channel.name: channel for channel in measurement.channels}
+    assert energies["psys"].reasons == energies["psys-1"].reasons == ("platforms-unsure",)
+    host = total(measurement, BoundaryName.HOST)
+    assert (host.energy_j, host.low_j, host.missing) == (None, energies["psys-1"].low_j, ("psys or psys-1",))
+    assert host.high_j == pytest.approx((energies["psys"].high_j or 0) + (energies["psys-1"].high_j or 0))
+
+
 def dies(root: Path) -> list[Path]:
     """Two dies of one package and one of another, each with memory."""
     paths = []
@@ -232,9 +322,37 @@ def test_dies_with_counters_of_their_own_are_all_counted(tmp_path: Path) -> None
         assert here.absences == ()
 
 
-def test_dies_that_stand_still_are_not_taken_for_one(tmp_path: Path) -> None:
+def test_dies_that_stand_still_say_that_they_may_be_one(tmp_path: Path) -> None:
     dies(tmp_path)
     with found(tmp_path) as here:
+        assert {channel.name: channel.reasons for channel in here.channels} == {
+            "package-0-die-0": ("dies-unsure",),
+            "dram-0-die-0": ("dies-unsure",),
+            "package-0-die-1": ("dies-unsure",),
+            "dram-0-die-1": ("dies-unsure",),
+            "package-1-die-0": (),
+            "dram-1-die-0": (),
+        }
+
+
+@pytest.mark.parametrize("vendor", ["AuthenticAMD", "HygonGenuine"])
+def test_dies_of_which_nothing_is_seen_share_a_counter_where_all_do(tmp_path: Path, vendor: str) -> None:
+    dies(tmp_path)
+    made_by(tmp_path, vendor)
+    with found(tmp_path) as here:
+        assert [(channel.name, channel.reasons) for channel in here.channels] == [
+            ("package-0-die-0", ()),
+            ("dram-0-die-0", ()),
+            ("package-1-die-0", ()),
+            ("dram-1-die-0", ()),
+        ]
+        assert here.repeated == {"package-0-die-1", "dram-0-die-1"}
+
+
+def test_dies_that_are_seen_to_differ_count_whoever_made_them(tmp_path: Path) -> None:
+    first, second, other = dies(tmp_path)
+    made_by(tmp_path, "AuthenticAMD")
+    with moving({first: 35_000, second: 20_000, other: 35_000}), found(tmp_path) as here:
         assert len(here.channels) == 6
 
 

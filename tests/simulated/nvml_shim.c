@@ -1,6 +1,7 @@
 /* libnvidia-ml.so.1 of boards that do not exist, drawing a power that is known.
  *
- * The file named in SIMULATED_NVML is read at nvmlInit: lines as in known_power.h, keys in struct board below. Every
+ * The file named in SIMULATED_NVML is read at nvmlInit: lines as in known_power.h, keys in struct board below, and one
+ * line "library" with no_count_s= (after so long boards are not even counted) and no_shutdown=1 (closing fails). Every
  * process that loads the library sees the same boards, since everything is a function of CLOCK_MONOTONIC. */
 #define _GNU_SOURCE
 #include "known_power.h"
@@ -11,11 +12,12 @@
 enum { BOARDS_MAX = 16, PROCESSES_MAX = 16, PATH_MAX_BYTE = 256 };
 enum result {
     SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7,
-    DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15,
+    DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15, UNKNOWN = 999,
 };
 enum { FIELD_HELD_BY_POWER = 74, FIELD_HELD_BY_HEAT = 75, FIELD_ENERGY = 83, FIELD_POWER_AVERAGE = 185, FIELD_POWER_INSTANT = 186 };
 enum { VALUE_UNSIGNED = 1, VALUE_UNSIGNED_LONG_LONG = 3 };
 enum { POLICY_POWER = 0, POLICY_THERMAL = 1 };
+enum { SCOPE_GPU = 0, SCOPE_MODULE = 1 };
 
 /* A power sensor: every update_s it publishes the mean over the averaged_s before; update_s 0: the power of now. */
 struct gauge {
@@ -48,6 +50,13 @@ struct board {
     unsigned pid[PROCESSES_MAX], used_mib[PROCESSES_MAX];
     char pid_file[PROCESSES_MAX][PATH_MAX_BYTE];
     int has_clocks;             /* clocks=no: neither clocks nor their reasons */
+    int c2c;                    /* c2c=1: it is joined with a processor on a module */
+    struct profile rest;        /* rest= what the rest of its module draws; without, that is not supported */
+    int has_module;
+    int counts_module;          /* counts=module: the counter is that of the module */
+    int has_scope_gpu;          /* gpu_scope=no: no field of power tells that of the GPU alone */
+    int wide_processes;         /* protected= the last 8 bytes of entries of 32 bytes, where those before have 24 */
+    unsigned long long protected_byte;
 };
 
 struct pci {
@@ -60,6 +69,7 @@ struct utilization { unsigned gpu, memory; };
 struct temperature { unsigned version, sensor; int celsius; };
 struct violation { unsigned long long reference_us, violation_ns; };
 struct process { unsigned pid; unsigned long long used_byte; unsigned gpu_instance, compute_instance; };
+struct wide_process { struct process process; unsigned long long protected_byte; };
 struct field {
     unsigned id, scope;
     int64_t timestamp_us, latency_us;
@@ -71,6 +81,8 @@ static struct board boards[BOARDS_MAX];
 static unsigned boards_n;
 static int64_t origin_ns;
 static int users_n;
+static double no_count_s = INFINITY;
+static int no_shutdown;
 
 static double elapsed_s(void) { return (double)(now_ns(CLOCK_MONOTONIC) - origin_ns) / 1e9; }
 
@@ -82,16 +94,17 @@ static double mean_w(const struct profile *profile, double until_s, double lengt
     return (energy_until_j(profile, until_s) - energy_until_j(profile, until_s - length_s)) / length_s;
 }
 
-static double gauge_w(const struct board *board, const struct gauge *gauge) {
+static double gauge_w(const struct profile *profile, const struct gauge *gauge) {
     double time_s = elapsed_s();
-    if (gauge->update_s > 0) return mean_w(&board->profile, refreshed_s(time_s, gauge->update_s), gauge->averaged_s);
-    return mean_w(&board->profile, time_s, 1e-6);
+    if (gauge->update_s > 0) return mean_w(profile, refreshed_s(time_s, gauge->update_s), gauge->averaged_s);
+    return mean_w(profile, time_s, 1e-6);
 }
 
 /* What the counter has accumulated until time_s: the truth, or each update's last sampled_s times the whole update. */
 static double accumulated_j(const struct board *board, double time_s) {
     static _Thread_local struct { long updates_n; double energy_j; } known[BOARDS_MAX];
-    if (board->sampled_s <= 0) return energy_until_j(&board->profile, refreshed_s(time_s, board->update_s));
+    double rest_j = board->counts_module ? energy_until_j(&board->rest, refreshed_s(time_s, board->update_s)) : 0;
+    if (board->sampled_s <= 0) return energy_until_j(&board->profile, refreshed_s(time_s, board->update_s)) + rest_j;
     long updates_n = (long)floor(time_s / board->update_s), from = 0;
     double energy_j = 0;
     size_t i = (size_t)(board - boards);
@@ -103,7 +116,7 @@ static double accumulated_j(const struct board *board, double time_s) {
         energy_j += mean_w(&board->profile, (double)update * board->update_s, board->sampled_s) * board->update_s;
     known[i].updates_n = updates_n;
     known[i].energy_j = energy_j;
-    return energy_j;
+    return energy_j + rest_j;
 }
 
 static unsigned long long count_mj(const struct board *board) {
@@ -153,6 +166,10 @@ static enum result load(void) {
     memset(boards, 0, sizeof boards);
     while (fgets(line, sizeof line, config)) {
         if (!strncmp(line, "origin ", 7)) origin_ns = strtoll(line + 7, NULL, 10);
+        if (!strncmp(line, "library ", 8)) {
+            no_count_s = number(line, "no_count_s", INFINITY);
+            no_shutdown = (int)number(line, "no_shutdown", 0);
+        }
         if (strncmp(line, "board ", 6) || boards_n == BOARDS_MAX) continue;
         struct board *board = &boards[boards_n++];
         if (!word(line, "name", board->name, sizeof board->name)) strcpy(board->name, "Simulated_GPU");
@@ -181,6 +198,13 @@ static enum result load(void) {
         board->throttle = (unsigned long long)number(line, "throttle", 0);
         board->held_by_power = number(line, "held_by_power", 0);
         board->held_by_heat = number(line, "held_by_heat", 0);
+        board->c2c = (int)number(line, "c2c", 0);
+        board->has_module = word(line, "rest", text, sizeof text);
+        board->rest = parse_profile(board->has_module ? text : "1:0");
+        board->counts_module = word(line, "counts", text, sizeof text) && !strcmp(text, "module");
+        board->has_scope_gpu = !(word(line, "gpu_scope", text, sizeof text) && !strcmp(text, "no"));
+        board->wide_processes = word(line, "protected", text, sizeof text);
+        if (board->wide_processes) board->protected_byte = strtoull(text, NULL, 10);
         parse_processes(line, board);
     }
     fclose(config);
@@ -224,6 +248,7 @@ enum result nvmlInit_v2(void) { return nvmlInitWithFlags(0); }
 
 enum result nvmlShutdown(void) {
     if (!users_n) return UNINITIALIZED;
+    if (no_shutdown) return UNKNOWN;
     users_n--;
     return SUCCESS;
 }
@@ -238,6 +263,7 @@ const char *nvmlErrorString(enum result result) {
     case INSUFFICIENT_SIZE: return "Insufficient Size";
     case DRIVER_NOT_LOADED: return "Driver Not Loaded";
     case GPU_IS_LOST: return "GPU is lost";
+    case UNKNOWN: break;
     }
     return "Unknown Error";
 }
@@ -252,7 +278,8 @@ enum result nvmlSystemGetCudaDriverVersion(int *version) {
 
 enum result nvmlDeviceGetCount_v2(unsigned *count) {
     *count = boards_n;
-    return users_n ? SUCCESS : UNINITIALIZED;
+    if (!users_n) return UNINITIALIZED;
+    return elapsed_s() >= no_count_s ? UNKNOWN : SUCCESS;
 }
 
 enum result nvmlDeviceGetHandleByIndex_v2(unsigned index, struct board **handle) {
@@ -301,7 +328,7 @@ enum result nvmlDeviceGetTotalEnergyConsumption(struct board *board, unsigned lo
 enum result nvmlDeviceGetPowerUsage(struct board *board, unsigned *power_mw) {
     CHECKED(board);
     if (!board->usage.exists) return NOT_SUPPORTED;
-    *power_mw = (unsigned)(gauge_w(board, &board->usage) * 1e3);
+    *power_mw = (unsigned)(gauge_w(&board->profile, &board->usage) * 1e3);
     return SUCCESS;
 }
 
@@ -322,10 +349,13 @@ static enum result field_value(struct board *board, struct field *field) {
         field->value_type = VALUE_UNSIGNED_LONG_LONG;
         return put_held_ns(field->id == FIELD_HELD_BY_POWER ? board->held_by_power : board->held_by_heat, &field->value.ull);
     }
-    if (field->scope || !gauge->exists) return NOT_SUPPORTED;
     if (field->id != FIELD_POWER_AVERAGE && field->id != FIELD_POWER_INSTANT) return NOT_SUPPORTED;
+    if (!gauge->exists || field->scope > SCOPE_MODULE) return NOT_SUPPORTED;
+    if (field->scope == SCOPE_MODULE ? !board->has_module : !board->has_scope_gpu) return NOT_SUPPORTED;
+    double power_w = gauge_w(&board->profile, gauge);
+    if (field->scope == SCOPE_MODULE) power_w += gauge_w(&board->rest, gauge);
     field->value_type = VALUE_UNSIGNED;
-    field->value.u = (unsigned)(gauge_w(board, gauge) * 1e3);
+    field->value.u = (unsigned)(power_w * 1e3);
     return SUCCESS;
 }
 
@@ -352,8 +382,11 @@ enum result nvmlDeviceGetComputeRunningProcesses_v3(struct board *board, unsigne
     for (int i = 0; i < board->processes_n; i++) {
         unsigned pid = board->pid_file[i][0] ? pid_in(board->pid_file[i]) : board->pid[i];
         if (!pid) continue;
-        if (*count < room)
-            processes[*count] = (struct process){pid, (unsigned long long)board->used_mib[i] << 20, ~0u, ~0u};
+        struct process entry = {pid, (unsigned long long)board->used_mib[i] << 20, ~0u, ~0u};
+        if (*count < room && board->wide_processes)
+            ((struct wide_process *)processes)[*count] = (struct wide_process){entry, board->protected_byte};
+        else if (*count < room)
+            processes[*count] = entry;
         ++*count;
     }
     return *count > room ? INSUFFICIENT_SIZE : SUCCESS;
@@ -363,6 +396,15 @@ enum result nvmlDeviceGetGraphicsRunningProcesses_v3(struct board *board, unsign
     (void)processes;
     CHECKED(board);
     *count = 0;
+    return SUCCESS;
+}
+
+struct c2c_mode { unsigned enabled; };
+
+enum result nvmlDeviceGetC2cModeInfoV(struct board *board, struct c2c_mode *mode) {
+    CHECKED(board);
+    if (!board->c2c) return NOT_SUPPORTED;
+    mode->enabled = 1;
     return SUCCESS;
 }
 

@@ -61,6 +61,12 @@ class Board:
     violations: bool = True  # False: the call that tells this is gone; fields tell it still
     # (process id, "self" for whoever asks, or "@FILE" for the number in a file; MiB of the board); None: not supported
     processes: tuple[tuple[int | str, int], ...] | None = ()
+    # Of entries of 32 bytes, as drivers 535.43 to 535.86 write them: the last 8, memory of confidential computing.
+    protected_byte: int | None = None
+    c2c: bool = False  # it is joined with a processor on a module
+    rest: Steps | None = None  # what the rest of the module draws; None: NVML tells no power of the module
+    counts_module: bool = False  # the counter is that of the module
+    gpu_scope: bool = True  # False: no field tells the power of the GPU alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +82,18 @@ class Boards:
         return true_energy_j(Profile(self.boards[index].steps, self.origin_ns), t0_ns, t1_ns)
 
 
-def nvml_shim(folder: Path, boards: Sequence[Board]) -> Boards:
-    """Build the library and its configuration in ``folder``; needs a C compiler."""
+def nvml_shim(
+    folder: Path, boards: Sequence[Board], *, no_count_after_s: float | None = None, no_shutdown: bool = False
+) -> Boards:
+    """Build the library and its configuration in ``folder``; needs a C compiler.
+
+    ``no_count_after_s`` is when it begins to fail to count boards; with ``no_shutdown`` it fails to shut down.
+    """
     build_c(_SOURCE, folder / "libnvidia-ml.so.1", ("-shared", "-fPIC"))
     origin_ns = time.monotonic_ns()
     config = folder / "nvml.config"
-    config.write_text("\n".join([f"origin {origin_ns}", *(_config_line(board) for board in boards), ""]))
+    library = f"library no_shutdown={int(no_shutdown)} no_count_s={no_count_after_s or 'inf'}"
+    config.write_text("\n".join([f"origin {origin_ns}", library, *(_config_line(board) for board in boards), ""]))
     search = ":".join(part for part in (str(folder), os.environ.get("LD_LIBRARY_PATH", "")) if part)
     return Boards({"LD_LIBRARY_PATH": search, "SIMULATED_NVML": str(config)}, origin_ns, tuple(boards))
 
@@ -112,6 +124,11 @@ def _config_line(board: Board) -> str:
         "held_by_heat": -1 if board.held_by_heat_ratio is None else board.held_by_heat_ratio,
         "violations": "yes" if board.violations else "no",
         "processes": _processes(board),
+        "protected": board.protected_byte,
+        "c2c": int(board.c2c),
+        "rest": None if board.rest is None else config_text(board.rest),
+        "counts": "module" if board.counts_module else None,
+        "gpu_scope": "yes" if board.gpu_scope else "no",
     }
     return " ".join(["board", *(f"{key}={value}" for key, value in words.items() if value is not None)])
 

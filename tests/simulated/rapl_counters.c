@@ -29,6 +29,7 @@ struct counter {
     double range_uj;          /* range_uj= the largest count before it starts again at zero; 0: none */
     double reset_s;           /* reset_s= each time so long has passed it starts again at zero */
     double still_s;           /* still_s= after so long it stands still */
+    double read_s;            /* read_s= how long a reading takes, under fuse */
     unsigned mode, owner;     /* mode= (octal), owner= (user id) */
 };
 
@@ -63,6 +64,7 @@ static int load(const char *path) {
         counter->range_uj = number(line, "range_uj", 0);
         counter->reset_s = number(line, "reset_s", INFINITY);
         counter->still_s = number(line, "still_s", INFINITY);
+        counter->read_s = number(line, "read_s", 0);
         counter->mode = word(line, "mode", text, sizeof text) ? (unsigned)strtoul(text, NULL, 8) : 0444;
         counter->owner = (unsigned)number(line, "owner", 0);
     }
@@ -169,6 +171,8 @@ static void serve(int device, const struct fuse_in_header *request, const char *
     case FUSE_READ: {
         const struct fuse_read_in *asked = (const void *)body;
         char text[32];
+        struct timespec pause = {.tv_nsec = (long)(counters[node - 2].read_s * 1e9)};
+        nanosleep(&pause, NULL);
         size_t length = (size_t)snprintf(text, sizeof text, "%llu\n", (unsigned long long)count_uj(&counters[node - 2]));
         size_t from = asked->offset < length ? (size_t)asked->offset : length;
         size_t take = length - from < asked->size ? length - from : asked->size;

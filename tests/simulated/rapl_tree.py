@@ -39,6 +39,8 @@ class Zone:
     power_limit_w: float | None = None  # None: no file says a limit
     start_j: float = 0.0  # the count at the origin
     update_period_s: float = 1e-3
+    resolution_uj: float = 61.0  # the smallest step
+    read_s: float = 0.0  # how long a reading takes, under fuse
     readable: bool = True  # False: mode 0400 of another user; read it under :func:`without_override`
     reset_every_s: float | None = None  # the counter starts again at zero each time this has passed
     still_after_s: float | None = None  # the counter stands still from then on
@@ -153,6 +155,8 @@ def _config_line(zone: Zone) -> str:
         "file": zone.folder,
         "profile": config_text(zone.steps),
         "period_s": zone.update_period_s,
+        "resolution_uj": zone.resolution_uj,
+        "read_s": zone.read_s,
         "start_uj": zone.start_j * 1e6,
         "range_uj": zone.range_uj,
         "reset_s": zone.reset_every_s,

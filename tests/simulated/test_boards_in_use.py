@@ -95,6 +95,14 @@ def test_a_board_that_does_not_tell_goes_on_counting(tmp_path: Path) -> None:
     assert [(in_use, untold) for in_use, _, untold in said.values()] == [(True, True), (True, False), (False, False)]
 
 
+def test_a_list_in_which_processes_are_lost_does_not_tell(tmp_path: Path) -> None:
+    """Our process is the second of its list, whose entries are larger than they are read."""
+    wide = Board(BUSY, update_period_s=0.02, processes=((1, 9), ("self", 1)), protected_byte=0)
+    told = Board(BUSY, update_period_s=0.02, processes=(("self", 1),))
+    said = measured(nvml_shim(tmp_path, [wide, told]), tmp_path / "pid")
+    assert [(in_use, untold) for in_use, _, untold in said.values()] == [(True, True), (True, False)]
+
+
 @pytest.mark.parametrize("ours", ["self", 1])
 def test_a_board_that_turns_out_not_to_be_ours_disturbs_nothing(tmp_path: Path, ours: int | str) -> None:
     held = Board(IDLE, processes=((1, 9),), held_by_heat_ratio=0.5)

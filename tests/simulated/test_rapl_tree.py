@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,15 @@ sys.path.insert(0, str(Path(__file__).parent))  # the simulators live in this fo
 from known_power import Profile, steady, true_energy_j
 from rapl_tree import Backend, Tree, Zone, best_backend, rapl_tree, without_override
 
+from joulemark.boundary import Total, total
+from joulemark.measurement import BoundaryName, Measurement
+from joulemark.meter import Meter
+from joulemark.sensors import Setup
+from joulemark.sensors.rapl import rapl
+
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="the simulators need a C compiler")
 
+BINARY = Path(sys.executable).parent / "joulemark"
 WINDOW_S = 0.3
 RESET_S = 0.4  # a window that begins half of it after a reset spans just one more
 READER = Path(__file__).with_name("read_window.py")
@@ -98,6 +106,68 @@ def test_mirrored_dies_are_one_counter(tmp_path: Path, backend: Backend) -> None
         assert_true(tree, "intel-rapl:0", sum(said["energy_j"].values()), said)
     assert len(counts_uj) == 4
     assert max(counts_uj) - min(counts_uj) <= 40e6 * 2 * STALE_S[backend]
+
+
+def dies(powers_w: list[float], read_s: float) -> list[Zone]:
+    """A die of each power, each of which takes so long to read."""
+    return [
+        Zone(f"intel-rapl:{index}", f"package-0-die-{index}", steady(power_w), read_s=read_s)
+        for index, power_w in enumerate(powers_w)
+    ]
+
+
+def measured_by(tree: Tree, vendor: str) -> tuple[Measurement, Total]:
+    """One window and its device total on a processor of ``vendor``."""
+    proc = tree.sysfs / "proc"
+    proc.mkdir(exist_ok=True)
+    (proc / "cpuinfo").write_text(f"processor\t: 0\nvendor_id\t: {vendor}\n")
+    with rapl(Setup(sysfs=tree.sysfs, proc=proc)) as found:
+        window = Meter(found.channels).begin()
+        time.sleep(WINDOW_S)
+        measurement = window.end()
+    return measurement, total(measurement, BoundaryName.DEVICE)
+
+
+def test_dies_that_are_slow_to_read_are_not_counted_many_times(tmp_path: Path) -> None:
+    if best_backend() != "fuse":
+        pytest.skip("no FUSE here: this process may not mount")
+    with rapl_tree(tmp_path, dies([40.0] * 12, read_s=0.004), "fuse") as tree:
+        genoa, found = measured_by(tree, "AuthenticAMD")
+        assert [channel.name for channel in genoa.channels] == ["package-0-die-0"]
+        assert found.energy_j == pytest.approx(40.0 * genoa.duration_s, rel=0.5)  # not twelve times as much
+        other, found = measured_by(tree, "GenuineIntel")
+    assert [channel.reasons for channel in other.channels] == [("dies-unsure",)] * 12
+    assert (found.energy_j, found.missing) == (None, ("dram", "package-0-die-0 or package-0-die-1 or 10 more"))
+    assert found.low_j == max(channel.low_j or 0.0 for channel in other.channels)
+    assert found.high_j == pytest.approx(sum(channel.high_j or 0.0 for channel in other.channels))
+    assert found.low_j <= 40.0 * other.duration_s <= (found.high_j or 0.0)
+
+
+def test_dies_that_differ_are_told_apart_though_slow_to_read(tmp_path: Path) -> None:
+    if best_backend() != "fuse":
+        pytest.skip("no FUSE here: this process may not mount")
+    with rapl_tree(tmp_path, dies([40.0, 60.0], read_s=0.004), "fuse") as tree:
+        measurement, found = measured_by(tree, "GenuineIntel")
+    assert [channel.reasons for channel in measurement.channels] == [(), ()]
+    assert found.energy_j == pytest.approx(100.0 * measurement.duration_s, rel=0.5)
+
+
+@pytest.mark.parametrize(("sensors", "meter"), [("rapl", "psys"), ("rapl,system:command=echo 5", "system")])
+def test_a_meter_of_the_whole_that_reads_less_than_its_parts_is_not_the_host(
+    tmp_path: Path, backend: Backend, sensors: str, meter: str
+) -> None:
+    whole_joules_uj = 4_294_967_295_000_000
+    platform = Zone("intel-rapl:1", "psys", steady(150.0), whole_joules_uj, resolution_uj=1e6)
+    machine = (Zone("intel-rapl:0", "package-0", steady(100.0)), platform, Zone("intel-rapl:0:0", "dram", steady(80.0)))
+    with rapl_tree(tmp_path, machine, backend) as tree:
+        command = [str(BINARY), "measure", "--json", "--idle", "0", "--sensors", sensors, "--sysfs", str(tree.sysfs)]
+        ran = subprocess.run([*command, "--", "sleep", "2"], capture_output=True, text=True, check=True)
+    boundaries = json.loads(ran.stdout)["boundaries"]
+    host, device = boundaries["host"], boundaries["device"]
+    assert host["energy_j"] is None
+    assert host["low_j"] == pytest.approx(device["low_j"])
+    assert (host["high_j"], host["reasons"]) == (None, ["system-below-parts"])
+    assert host["missing"] == [f"what {meter} does not cover"]
 
 
 def test_nothing_stays_mounted(tmp_path: Path, backend: Backend) -> None:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from joulemark.analysis.interval import Interval, joined_moments
-from joulemark.boundary import Total, total
+from joulemark.boundary import Total, outermost, total
 from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 from joulemark.records import Cell, Failure, Quality, Run
 
@@ -67,7 +67,7 @@ class Block(NamedTuple):
 class _Plan(NamedTuple):
     """What all windows have in common whose channels are alike but for their energies."""
 
-    used: tuple[tuple[int, ...], ...]  # the places of the channels that the device total counts, by component
+    used: tuple[tuple[int, ...], ...]  # the places of the channels that the device total adds up, by component
     missing: tuple[str, ...]  # from the device total
     kinds: tuple[Provenance, ...]
     unused: tuple[str, ...]
@@ -85,7 +85,9 @@ def _plan(shapes: tuple[_Shape, ...]) -> _Plan:
     )
     found = total(Measurement("", 0.0, channels, 0.0), BoundaryName.DEVICE)
     used: dict[Component, tuple[int, ...]] = {}
-    for place, channel in enumerate(channels):
+    # What joins channels, as those that may be one counter, leaves an energy that is not known.
+    joined = any(channel.energy_j is None for channel in outermost(channels))
+    for place, channel in enumerate(() if joined else channels):
         if channel.part_of is None and channel.in_use and channel.component is not Component.SYSTEM:
             used[channel.component] = (*used.get(channel.component, ()), place)
     return _Plan(
@@ -117,6 +119,8 @@ class CellSums:
     by_component_j: dict[Component, float] = field(default_factory=dict)  # of the work, over all runs and boards
     load_by_component_j: dict[Component, float] = field(default_factory=dict)
     unsplit_j: float = 0.0  # energy of channels that cover several components, loading included
+    all_j: float = 0.0  # of the work: of the whole machine where that is known, else of all that is metered
+    load_all_j: float = 0.0
     load_s: float = 0.0
     load_n: int = 0
     durations_per_query_s: float = 0.0  # the sum
@@ -148,6 +152,7 @@ class CellSums:
         if load is not None:
             self.load_n += 1
             self.load_s += load.duration_s
+            self.load_all_j += _all_j(load)
             self._add_channels(load, self.load_by_component_j)
         window = run.measurement
         if window is None:
@@ -186,6 +191,7 @@ class CellSums:
         for code in window.reasons:
             self.reasons[code] = None
         if loading:
+            self.all_j += _all_j(window)
             self._add_channels(window, self.by_component_j)
         for code in plan.reasons:
             self.reasons[code] = None
@@ -225,6 +231,8 @@ class CellSums:
     def _add_total(self, found: Total, queries_n: int) -> float | None:
         for name in found.missing:
             self.missing[name] = None
+        for code in found.reasons:
+            self.reasons[code] = None
         if found.energy_j is None or found.low_j is None or found.high_j is None:
             self.unknown_n += 1
             return None
@@ -248,8 +256,8 @@ class CellSums:
             self.low_not_negative &= low >= 0
 
     def _add_channels(self, window: Measurement, sums_j: dict[Component, float]) -> None:
-        for channel in window.channels:
-            if channel.energy_j is None or channel.part_of is not None:
+        for channel in outermost(window.channels):
+            if channel.energy_j is None or channel.component is Component.SYSTEM:
                 continue
             if channel.covers:
                 self.unsplit_j += channel.energy_j
@@ -269,8 +277,8 @@ class CellSums:
     def merge(self, other: CellSums) -> None:
         """The runs of ``other``, which came later, as well."""
         for name in (
-            "runs_n", "failed_n", "queries_n", "unknown_n", "unsplit_j", "load_s", "load_n", "carbon_all_g",
-            "quality_scored_n", "durations_per_query_s",
+            "runs_n", "failed_n", "queries_n", "unknown_n", "unsplit_j", "all_j", "load_all_j", "load_s", "load_n",
+            "carbon_all_g", "quality_scored_n", "durations_per_query_s",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("failure", "quality_reason", "samples_n"):
@@ -325,12 +333,21 @@ def _with_load(window: Measurement, load: Measurement | None) -> float:
     """Work and load as a multiple of the work: a tool uses one factor for both, and logs them apart."""
     if load is None:
         return 1.0
-    work_j, load_j = _known_j(window), _known_j(load)
+    work_j, load_j = _all_j(window), _all_j(load)
     return 1.0 + load_j / work_j if work_j > 0 else 1.0
 
 
-def _known_j(window: Measurement) -> float:
-    return sum(c.energy_j for c in window.channels if c.energy_j is not None and c.part_of is None)
+def _all_j(window: Measurement) -> float:
+    """The energy of the whole machine where it is known, else of all of its parts that are."""
+    parts_j = 0.0
+    metered = False
+    for channel in outermost(window.channels):
+        if channel.component is Component.SYSTEM:
+            metered = True
+        elif channel.energy_j is not None:
+            parts_j += channel.energy_j
+    found_j = total(window, BoundaryName.HOST).energy_j if metered else None
+    return parts_j if found_j is None else found_j
 
 
 def sums_for(sums: dict[str, CellSums], cell: Cell, compared: frozenset[str]) -> CellSums:

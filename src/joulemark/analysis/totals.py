@@ -40,18 +40,14 @@ def totals(study: Study, sums: Mapping[str, CellSums], grid: Grid | None) -> Tot
     """The totals of a store. Carbon as it was logged where every run has it, else by ``grid``."""
     cells = tuple(sums.values())
     by_component_kwh: dict[Component, float] = {}
-    load_kwh = 0.0
     for one in cells:
-        for component, energy_j in one.by_component_j.items():
-            by_component_kwh[component] = by_component_kwh.get(component, 0.0) + energy_j / J_PER_KWH
-        for component, energy_j in one.load_by_component_j.items():
-            by_component_kwh[component] = by_component_kwh.get(component, 0.0) + energy_j / J_PER_KWH
-            load_kwh += energy_j / J_PER_KWH
+        for by_component_j in (one.by_component_j, one.load_by_component_j):
+            for component, energy_j in by_component_j.items():
+                by_component_kwh[component] = by_component_kwh.get(component, 0.0) + energy_j / J_PER_KWH
     unsplit_kwh = sum(one.unsplit_j for one in cells) / J_PER_KWH
+    load_kwh = sum(one.load_all_j for one in cells) / J_PER_KWH
     # The meter of a whole machine has all of it; the parts beside it are not added.
-    system_kwh = by_component_kwh.pop(Component.SYSTEM, None)
-    parts_kwh = sum(by_component_kwh.values()) + unsplit_kwh
-    energy_kwh = system_kwh if system_kwh is not None else parts_kwh or None
+    energy_kwh = sum(one.all_j for one in cells) / J_PER_KWH + load_kwh or None
     runs_n = sum(one.runs_n for one in cells)
     in_study = {cell.cell_id for cell in study.cells}
     carbon_kg, basis = _carbon(cells, runs_n, energy_kwh, grid)

@@ -184,6 +184,7 @@ def _as_json(command: Sequence[str], repeats: Sequence[Repeat]) -> dict[str, obj
             "low_j": low_j,
             "high_j": high_j,
             "missing": list(dict.fromkeys(name for found in totals for name in found.missing)),
+            "reasons": list(dict.fromkeys(code for found in totals for code in found.reasons)),
         }
     durations = mean_interval([repeat.measurement.duration_s for repeat in repeats])
     return {
@@ -218,11 +219,13 @@ def _print(command: Sequence[str], repeats: Sequence[Repeat]) -> None:
     else:
         out.append("Nothing can be measured here; joulemark sensors says what was looked for.")
     out.append("")
+    codes = dict.fromkeys(code for repeat in repeats for code in repeat.reasons)
     for boundary in BoundaryName:
         if boundary is BoundaryName.FACILITY:
             continue  # needs a PUE, which a command does not have
-        out.append(_boundary_line(boundary, _totals(repeats, boundary)))
-    codes = dict.fromkeys(code for repeat in repeats for code in repeat.reasons)
+        totals = _totals(repeats, boundary)
+        out.append(_boundary_line(boundary, totals))
+        codes |= dict.fromkeys(code for found in totals for code in found.reasons)
     codes |= dict.fromkeys(
         code for repeat in repeats for channel in repeat.measurement.channels for code in channel.reasons
     )

@@ -15,7 +15,7 @@ from joulemark import store
 from joulemark.analysis.summary import PER_N, run_total
 from joulemark.cli.study import StudyOptions, chosen_study
 from joulemark.cli.table import print_json, printable
-from joulemark.measurement import BoundaryName, Channel
+from joulemark.measurement import BoundaryName, Channel, Component
 from joulemark.meter.window import Meter
 from joulemark.protocol.execute import execute, prepare_cells
 from joulemark.protocol.order import Job, remaining
@@ -214,10 +214,13 @@ class _Lines:
 
 
 class _LivePower:
-    """The power of the last seconds as a spark line, read by the parent at the pace of the screen."""
+    """The power of the devices in use over the last seconds as a spark line, read at the pace of the screen."""
 
     def __init__(self, channels: Sequence[Channel]) -> None:
-        self._meter = Meter([channel for channel in channels if channel.in_use and channel.part_of is None])
+        outer = [channel for channel in channels if channel.in_use and channel.part_of is None]
+        # A meter of the whole machine holds the devices already: it stands alone, where there is no other.
+        devices = [channel for channel in outer if channel.component is not Component.SYSTEM]
+        self._meter = Meter(devices or outer)
         self._window = self._meter.begin()
         self._history_w: list[float] = []
 

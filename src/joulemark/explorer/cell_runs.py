@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from joulemark.analysis.cell_sums import PER_N, CellSums, Moments
-from joulemark.boundary import total
+from joulemark.boundary import outermost, total
 from joulemark.measurement import BoundaryName, ChannelEnergy, Component, Measurement, Provenance
 from joulemark.records import Cell, Run
 
@@ -122,8 +122,8 @@ def measured_channels(channels: Sequence[ChannelEnergy]) -> tuple[ChannelEnergy,
 def _by_component(channels: Sequence[ChannelEnergy]) -> dict[Component, float]:
     """The energy of the devices in use by component; a component is left out if one of its channels is not known."""
     found_j: dict[Component, float | None] = {}
-    for channel in channels:
-        if channel.part_of is not None or not channel.in_use or channel.component is Component.SYSTEM:
+    for channel in outermost(channels):
+        if not channel.in_use or channel.component is Component.SYSTEM:
             continue
         before_j = found_j.get(channel.component, 0.0)
         known = before_j is not None and channel.energy_j is not None

@@ -75,7 +75,7 @@ def cell_row(source_i: int, machine_i: int | None, one: CellRuns) -> dict[str, J
         "carbon_logged_g": rounded(sums.carbon_g.mean) if sums.carbon_g.n == n > 0 else None,
         "missing": list(sums.missing),
         "unused": list(sums.unused),
-        "reasons": list(sums.reasons),
+        "reasons": list(sums.reasons | one.sums[BoundaryName.HOST].reasons),
         "samples": _samples(one),
     }
 

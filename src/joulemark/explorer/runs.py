@@ -49,7 +49,7 @@ def run_row(run: Run, cell_i: int, versions_i: int) -> dict[str, Json]:
         ],
         "quality": rounded(run.quality.value) if run.quality is not None else None,
         "versions_i": versions_i,
-        "reasons": list(dict.fromkeys((*run.reasons, *(window.reasons if window is not None else ())))),
+        "reasons": list(dict.fromkeys(_reasons(run))),
         "failure": None
         if run.failure is None
         else {"phase": run.failure.phase, "kind": run.failure.kind, "message": run.failure.message},
@@ -57,6 +57,13 @@ def run_row(run: Run, cell_i: int, versions_i: int) -> dict[str, Json]:
         "source_file": run.source,
         "queries": None,
     }
+
+
+def _reasons(run: Run) -> tuple[str, ...]:
+    """What weakens the run, beside what its channels say of themselves."""
+    if run.measurement is None:
+        return run.reasons
+    return (*run.reasons, *run.measurement.reasons, *total(run.measurement, BoundaryName.HOST).reasons)
 
 
 def _energy(run: Run | None, boundary: BoundaryName) -> list[float | None] | None:

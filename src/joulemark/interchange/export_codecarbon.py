@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
+from joulemark.boundary import outermost, total
 from joulemark.impact.carbon import Grid, carbon_g
 from joulemark.interchange.codecarbon_csv import HEADERS
-from joulemark.measurement import Component, Measurement
+from joulemark.measurement import BoundaryName, Component, Measurement
 from joulemark.records import Machine, Run
 from joulemark.units import J_PER_KWH
 
@@ -34,9 +35,12 @@ def _row(run: Run, window: Measurement, machine: Machine | None, grid: Grid | No
         "gpu": _kwh(window, Component.GPU),
         "ram": _kwh(window, Component.DRAM),
     }
-    known_j = [c.energy_j for c in window.channels if c.energy_j is not None and c.in_use and c.part_of is None]
-    counted = [c.energy_j for c in window.channels if c.component is Component.SYSTEM and c.energy_j is not None]
-    all_kwh = (counted[0] if counted else sum(known_j)) / J_PER_KWH if known_j else None
+    used = [channel for channel in outermost(window.channels) if channel.in_use]
+    known_j = [c.energy_j for c in used if c.energy_j is not None and c.component is not Component.SYSTEM]
+    whole_j = total(window, BoundaryName.HOST).energy_j
+    if whole_j is None and known_j:
+        whole_j = sum(known_j)
+    all_kwh = None if whole_j is None else whole_j / J_PER_KWH
     emissions_kg = None if run.carbon_logged_g is None else run.carbon_logged_g / 1000
     if emissions_kg is None and grid is not None and all_kwh is not None:
         emissions_kg = carbon_g(all_kwh * J_PER_KWH, grid) / 1000
@@ -82,6 +86,6 @@ def _boards(gpus: tuple[str, ...]) -> str:
 
 
 def _kwh(window: Measurement, component: Component) -> float | None:
-    found = [c for c in window.channels if c.component is component and c.part_of is None and c.in_use]
+    found = [channel for channel in outermost(window.channels) if channel.component is component and channel.in_use]
     known_j = [c.energy_j for c in found if c.energy_j is not None]
     return sum(known_j) / J_PER_KWH if found and len(known_j) == len(found) else None

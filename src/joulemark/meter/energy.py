@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from joulemark.measurement import Channel, ChannelEnergy, ErrorBudget
 
 UPDATES_MIN_N = 10  # a window with fewer updates of its sensor is marked
+LEAST_POWER_W = 10.0  # of a device whose counter moves in steps so coarse that it may seem to stand still
 UPDATES_FEW_N = 5  # a window with fewer may have drawn noticeably more power than was counted
 
 
@@ -106,7 +107,8 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges
     is known up to the last reading before, and afterwards from the first one on: the time between them is taken to have
     drawn what the rest of the window did on average, and the interval reaches from what was counted to the most that
     can have been drawn. Where these readings are more than half of the window apart, there are only the bounds, and no
-    energy. A count that has not moved yet is no zero but of a device that may rest: it has an upper bound.
+    energy. A count that has not moved yet is no zero but of a device that may rest: it has an upper bound. A counter of
+    coarse steps (1 J on some platforms) has to move only in a window that is longer than a step at 10 W.
     """
     if moved.counts is None:
         return unknown_energy(channel, begin.reason or end.reason or "counter-went-back")
@@ -119,10 +121,13 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges
         return unknown_energy(channel, "counter-went-back", least_j, most_j)
     if moved.counts == 0 and channel.rests:
         return known_energy(channel, 0.0, duration_s, ErrorBudget(resolution_j=channel.resolution_j), ())
-    if moved.counts == 0 and duration_s > 2 * update_period_s:
+    if moved.counts == 0 and duration_s > max(2 * update_period_s, channel.resolution_j / LEAST_POWER_W):
         return unknown_energy(channel, "counter-stood-still")
     if moved.counts == 0:
         most_j = channel.power_max_w * (duration_s + update_period_s) * channel.model_factor
+        if duration_s > 2 * update_period_s:  # it was updated, but by less than one step
+            step_j = channel.resolution_j * (1 + channel.accuracy_ratio) + channel.power_max_w * update_period_s
+            most_j = min(most_j, step_j * channel.model_factor)
         return unknown_energy(channel, "window-too-short", 0.0, most_j)
     power_w = energy_j / duration_s if duration_s > 0 else 0.0
     budget = ErrorBudget(
@@ -132,7 +137,9 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges
         accuracy_j=channel.accuracy_ratio * energy_j,
         model_factor=channel.model_factor,
     )
-    reasons: tuple[str, ...] = ("window-too-short",) if duration_s < UPDATES_MIN_N * update_period_s else ()
+    few_steps = energy_j < UPDATES_MIN_N * channel.resolution_j and not channel.rests
+    short = few_steps or duration_s < UPDATES_MIN_N * update_period_s
+    reasons: tuple[str, ...] = ("window-too-short",) if short else ()
     known = known_energy(channel, energy_j, duration_s, budget, reasons)
     if moved.lost_s:
         seen_w = (moved.counts - moved.lost_counts) * channel.count_j / (duration_s - moved.lost_s)

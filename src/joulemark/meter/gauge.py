@@ -11,6 +11,10 @@ from joulemark.measurement import Channel, ChannelEnergy, ErrorBudget
 from joulemark.meter.energy import UPDATES_MIN_N, known_energy, unknown_energy
 
 GAP_PERIODS_N = 5  # samples further apart than this many update periods are a gap
+# No device draws the same power to a thousandth of it for so many updates, nor does its sensor read it without noise.
+STILL_PERIODS_N = 100
+STILL_SAMPLES_N = 20
+STILL_STEPS_N = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,10 @@ def gauge_energy(channel: Channel, began_ns: int, ended_ns: int, samples: Sample
     Outside the samples the nearest one holds. The error of a step is half its length times the step of power across it.
     A step of more than :data:`GAP_PERIODS_N` update periods is a gap, in which the device may have drawn anything from
     nothing to its most. Where gaps are more than half of the window, there are only these bounds, and no energy.
+
+    Power below zero is an offset of the sensor: it counts as zero, and the device may have drawn as much as was missing
+    to zero. A gauge that stood still may have shown what it read before the window: the interval holds all that the
+    device can draw.
     """
     if samples is None:
         return unknown_energy(channel, "sampler-failed")
@@ -38,15 +46,21 @@ def gauge_energy(channel: Channel, began_ns: int, ended_ns: int, samples: Sample
         return unknown_energy(channel, samples.failure or "no-samples")
     update_period_s, found = channel.update_period_s or 0.0, _integral(channel, points)
     duration_s = (ended_ns - began_ns) / 1e9
+    below_j, above_j = found.gaps_j, found.gaps_max_j - found.gaps_j
+    stood_still = _stood_still(channel, points[1:-1], duration_s)
+    if stood_still:
+        below_j, above_j = found.energy_j, max(above_j, channel.power_max_w * duration_s - found.energy_j)
     budget = ErrorBudget(
         update_j=update_period_s * (found.energy_j / duration_s if duration_s > 0 else 0.0),
         gap_j=found.step_j,
         accuracy_j=channel.accuracy_ratio * found.energy_j,
-        unseen_below_j=found.gaps_j,
-        unseen_above_j=found.gaps_max_j - found.gaps_j,
+        unseen_below_j=below_j,
+        unseen_above_j=above_j + found.below_zero_j,
         model_factor=channel.model_factor,
     )
     reasons: tuple[str, ...] = ("window-too-short",) if duration_s < UPDATES_MIN_N * update_period_s else ()
+    reasons += ("gauge-stood-still",) if stood_still else ()
+    reasons += ("gauge-below-zero",) if found.below_zero_j else ()
     if found.gaps_s:
         reasons += ("sampling-gap", *([samples.failure] if samples.failure else []))
     known = known_energy(channel, found.energy_j, duration_s, budget, reasons)
@@ -63,7 +77,7 @@ def gauge_part_energy(channel: Channel, points: Sequence[tuple[int, float]]) -> 
         gap_j=found.step_j,
         accuracy_j=channel.accuracy_ratio * found.energy_j,
         unseen_below_j=found.gaps_j,
-        unseen_above_j=found.gaps_max_j - found.gaps_j,
+        unseen_above_j=found.gaps_max_j - found.gaps_j + found.below_zero_j,
         model_factor=channel.model_factor,
     )
     return known_energy(channel, found.energy_j, (points[-1][0] - points[0][0]) / 1e9, budget, ())
@@ -92,21 +106,40 @@ class _Integral:
     gaps_s: float
     gaps_j: float
     gaps_max_j: float
+    below_zero_j: float  # what power below zero would have taken away
 
 
 def _integral(channel: Channel, points: Sequence[tuple[int, float]]) -> _Integral:
-    energy_j = step_square = gaps_s = gaps_j = gaps_max_j = 0.0
+    energy_j = step_square = gaps_s = gaps_j = gaps_max_j = below_zero_j = 0.0
     gap_min_s = GAP_PERIODS_N * (channel.update_period_s or math.inf)
-    for (from_ns, from_w), (to_ns, to_w) in pairwise(points):
+    for (from_ns, read_from_w), (to_ns, read_to_w) in pairwise(points):
+        from_w, to_w = max(0.0, read_from_w), max(0.0, read_to_w)
         step_s = (to_ns - from_ns) / 1e9
         step_j = step_s * (from_w + to_w) / 2
+        below_zero_j += step_j - step_s * (read_from_w + read_to_w) / 2
         energy_j += step_j
         if step_s > gap_min_s:
             gaps_s, gaps_j = gaps_s + step_s, gaps_j + step_j
             gaps_max_j += max(step_j, channel.power_max_w * step_s)
         else:
             step_square += (step_s * abs(to_w - from_w) / 2) ** 2
-    return _Integral(energy_j, step_square**0.5, gaps_s, gaps_j, gaps_max_j)
+    return _Integral(energy_j, step_square**0.5, gaps_s, gaps_j, gaps_max_j, below_zero_j)
+
+
+def _stood_still(channel: Channel, samples: Sequence[tuple[int, float]], duration_s: float) -> bool:
+    """Whether every sample of a long window is the very same, of a gauge that is known to have finer steps than that.
+
+    Linux' ``acpi_power_meter`` goes on printing its last value when the firmware fails. A gauge of coarse steps (whole
+    watts of a plug), or one whose steps are not known, may well repeat itself.
+    """
+    if channel.resolution_w is None or channel.update_period_s is None or len(samples) < STILL_SAMPLES_N:
+        return False
+    powers_w = {power_w for _, power_w in samples}
+    return (
+        len(powers_w) == 1
+        and min(powers_w) >= STILL_STEPS_N * channel.resolution_w
+        and duration_s >= STILL_PERIODS_N * channel.update_period_s
+    )
 
 
 def _power_at(at_ns: int, left: Sequence[tuple[int, float]], right: Sequence[tuple[int, float]]) -> float:

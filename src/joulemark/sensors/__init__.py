@@ -229,12 +229,24 @@ def _strongest(channels: list[Channel]) -> tuple[Channel, ...]:
         if channel.provenance in (Provenance.COUNTER, Provenance.SAMPLED) or channel.component not in measured
     ]
     names = {channel.name for channel in kept}
-    kept = [replace(channel, part_of=_parent(channel, names)) for channel in kept]
+    sockets = [channel.name for channel in kept if _is_socket(channel) and channel.part_of not in names]
+    kept = [replace(channel, part_of=_parent(channel, names, sockets)) for channel in kept]
     return tuple(sorted(kept, key=lambda channel: (_STRENGTH[channel.provenance], channel.component, channel.name)))
 
 
-def _parent(channel: Channel, names: set[str]) -> str | None:
-    """The channel that contains this one, if it is there; a meter of the whole machine contains every other one."""
+def _is_socket(channel: Channel) -> bool:
+    """Whether it reads a processor together with the GPU in its socket."""
+    return channel.component is Component.BOARD and {Component.CPU, Component.GPU} <= set(channel.covers)
+
+
+def _parent(channel: Channel, names: set[str], sockets: list[str]) -> str | None:
+    """The channel that contains this one, if it is there; a meter of the whole machine contains every other one.
+
+    The package of a processor is inside the socket of its number, where one is read as a whole.
+    """
     if channel.component is Component.SYSTEM and "system" in names and channel.name != "system":
         return "system"
+    package = channel.name.removeprefix("package-")
+    if package != channel.name and package.isdigit() and int(package) < len(sockets):
+        return sockets[int(package)]
     return channel.part_of if channel.part_of in names else None

@@ -1,25 +1,32 @@
 """AMD GPUs: the energy accumulator of AMD SMI (its own ``amdsmi`` package), or the driver's power gauge without it.
 
-The accumulator counts in steps of ``counter_resolution`` µJ (about 15.26, 2⁻¹⁶ J). It comes with a time stamp of its
-own (ns), which is not used: edges are taken on this machine's clock, and the update period enters the error instead.
-On cards with two dies (MI250) one die shows the energy of both and the other reads zero: the card is one channel.
-Virtual machines have no accumulator. Without the package, ``power1_average`` or ``power1_input`` (µW) of the driver's
-hardware monitor is sampled.
+The accumulator counts in steps of 2⁻¹⁶ J, which some versions of the library round to 15.3 µJ. It comes with a time
+stamp of its own (ns), which is not used: edges are taken on this machine's clock, and the update period enters the
+error instead. On cards with two dies (MI250) one die shows the energy of both and the other reads zero: the card is one
+channel. So is one in partitions (MI300X in DPX or CPX), which share their place on the PCI bus. An accumulator that
+does not move while it is opened (MI100 has frozen ones) is left aside. Virtual machines have none. Without the package,
+``power1_average`` or ``power1_input`` (µW) of the driver's hardware monitor is sampled.
 
-``ROCR_VISIBLE_DEVICES`` and then ``HIP_VISIBLE_DEVICES`` (or, in its place, ``CUDA_VISIBLE_DEVICES``) say which boards
-are ours; their numbers are taken for the order of AMD SMI. Where none is set, the processes on each of several cards
-tell; without the package all cards count.
+In an APU these are readings of the whole socket, processor included: its channel is the board's, covers both, and is
+never added to the processor's own counter.
+
+``ROCR_VISIBLE_DEVICES`` and then ``HIP_VISIBLE_DEVICES`` (or, in its place, ``CUDA_VISIBLE_DEVICES`` where there is no
+NVIDIA driver whose boards it may mean) say which boards are ours; their numbers are taken for the order of AMD SMI.
+Where none is set, the processes on each of several cards tell; without the package all cards count.
 Sources: https://rocm.docs.amd.com/projects/amdsmi/en/latest/reference/amdsmi-py-api.html,
 https://github.com/ROCm/rocm_smi_lib/issues/160 (secondary dies),
 https://github.com/ROCm/rocm-systems/pull/8396, https://github.com/ROCm/legacy-rocm-build/issues/2292 (processes),
 https://rocm.docs.amd.com/en/latest/conceptual/gpu-isolation.html (visible devices),
-https://docs.kernel.org/gpu/amdgpu/thermal.html (gauge).
+https://docs.kernel.org/gpu/amdgpu/thermal.html (gauge; what it covers on APUs),
+https://github.com/ROCm/amdsmi/issues/22 and /38 (frozen accumulators), gpu_metrics_v1_5 in
+drivers/gpu/drm/amd/include/kgd_pp_interface.h of Linux ("Energy (15.259uJ (2^-16) units)").
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -35,6 +42,24 @@ UPDATE_PERIOD_S = 0.1  # not documented for all boards: the slow end of what GPU
 # The gauge counts whole watts: below this, one of them is more than the tenth by which a counter may differ from it.
 COMPARED_POWER_MIN_W = 10.0
 
+APU_PREFIX = "amd-apu"  # of the names of channels of sockets with a GPU in them
+
+COUNT_J = 2.0**-16  # the kernel's unit of the accumulator
+COUNT_ROUNDED_RATIO = 0.01  # the library says 15.3 or 15.259 µJ for it, by its version
+UNSUPPORTED_N = 2**64 - 1  # all bits set: the board has no accumulator
+# Inferred, for lack of a statement by AMD: NVIDIA states ± 5 % for sensors of this kind.
+ACCURACY_RATIO = 0.05
+
+MOVES_WITHIN_S = 0.3  # three update periods: an idle board draws watts, which are 10⁵ counts a second
+MOVES_LOOK_S = 0.01
+
+# Of the header of gpu_metrics: structure_size (two bytes), format_revision, content_revision. Formats 2 and 3 are those
+# of APUs (kgd_pp_interface.h). The other sign is the label of the northbridge's voltage, which the driver shows on APUs
+# only (amdgpu_pm.c: "only APUs have vddnb"). MI300A has neither. KFD's topology is none: since Linux 6.6 an APU is two
+# nodes in it, a processor and a board, as two devices are.
+APU_METRICS_FORMATS = (2, 3)
+MI300A_DEVICE = "0x74a0"  # of vendor 0x1002
+
 
 @dataclass(frozen=True, slots=True)
 class _Board:
@@ -42,16 +67,45 @@ class _Board:
     name: str
     uuid: str
     handle: Any
-    reading: Any  # (count, µJ per count) of the accumulator, or None
+    place: str  # on the PCI bus, "0000:c1:00" (domain, bus, device); empty where that is not told
+    reading: tuple[int, float] | None  # of the accumulator: the count, and J per count
+    scope: _Scope | None  # of its readings, where that is an APU's socket
+
+    @property
+    def label(self) -> str:
+        """The name of its channel."""
+        return _label(self.index, self.scope)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What the readings of an APU cover, and which channel already contains them."""
+
+    covers: tuple[Component, ...]
+    part_of: str | None
+
+
+def _label(index: int, scope: _Scope | None) -> str:
+    return f"amd-gpu{index}" if scope is None else f"{APU_PREFIX}{index}"
+
+
+# Of a Ryzen the readings are those of the package that RAPL counts (inferred: both are stated to be of the socket), and
+# there is one. What RAPL counts on MI300A is not stated: it is taken to be inside the socket, which has the memory too.
+_RYZEN = _Scope((Component.CPU, Component.GPU), "package-0")
+_RYZEN_BESIDE_NVIDIA = _Scope((Component.CPU,), "package-0")  # does not stand for the GPU that a model may use
+_MI300A = _Scope((Component.CPU, Component.GPU, Component.DRAM), None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Selection:
-    """The boards that are ours, by index; ``untold``: several cards, and nobody said which are ours: all count."""
+    """The boards that are ours, by index.
+
+    With ``ask_processes`` nobody has said it in so many words: a process of ours on a board makes it ours.
+    """
 
     indices: frozenset[int]
     reasons: tuple[str, ...]
-    untold: bool
+    ask_processes: bool
 
 
 @contextmanager
@@ -99,44 +153,95 @@ def boards_in_use(uuids: Sequence[str], rocr: str | None, hip: str | None) -> fr
 
 
 def _ours(uuids: Sequence[str], cards_n: int, setup: Setup) -> _Selection:
-    rocr = os.environ.get("ROCR_VISIBLE_DEVICES")
-    hip = os.environ.get("HIP_VISIBLE_DEVICES", setup.visible_devices)
+    rocr, hip = (os.environ.get(f"{name}_VISIBLE_DEVICES") for name in ("ROCR", "HIP"))
+    if rocr is None and hip is None and setup.visible_devices and _has_nvidia(setup):
+        # It names NVIDIA's boards, for a model that runs on these unless a process of ours is seen here.
+        return _Selection(frozenset(), (), ask_processes=True)
+    hip = setup.visible_devices if hip is None else hip
     by_number = any(part.strip().isdigit() for text in (rocr, hip) if text for part in text.split(","))
     untold = rocr is None and hip is None and cards_n > 1
     reasons: tuple[str, ...] = ("device-order-assumed",) if by_number and len(uuids) > 1 else ()
     reasons += ("all-boards-counted",) if untold else ()
-    return _Selection(boards_in_use(uuids, rocr, hip), reasons, untold)
+    return _Selection(boards_in_use(uuids, rocr, hip), reasons, ask_processes=untold)
+
+
+def _has_nvidia(setup: Setup) -> bool:
+    return (setup.sysfs / "module" / "nvidia").is_dir()
 
 
 def _found(smi: Any, setup: Setup) -> Found:
-    boards: list[_Board] = []
+    listed: list[_Board] = []
     absences: list[Absence] = []
     handles = smi.amdsmi_get_processor_handles()
     for index, handle in enumerate(handles):
         try:
-            name = smi.amdsmi_get_gpu_asic_info(handle)["market_name"]
-            boards.append(_Board(index, name, _uuid(smi, handle), handle, _accumulated(smi, handle)))
+            listed.append(_board(smi, index, handle, setup))
         except smi.AmdSmiException as error:
             absences.append(Absence(f"amd-gpu{index}", f"AMD SMI: {error}"))
-    uuids = [next((board.uuid for board in boards if board.index == index), "") for index in range(len(handles))]
-    second = _second_dies(boards)
-    ours = _ours(uuids, len(boards) - len(second), setup)
+    parts = _parts(listed)
+    second = _second_dies([board for board in listed if board.index not in parts])
+    cards = [board for board in listed if board.index not in (*parts, *second)]
+    apus = frozenset(board.index for board in cards if board.scope is not None)
+    uuids = [next((board.uuid for board in listed if board.index == index), "") for index in range(len(handles))]
+    ours = _ours(uuids, len(cards) - len(apus) or len(apus), setup)
+    still = _still(smi, cards)
     channels: list[Channel] = []
-    for board in boards:
-        if board.index in second:
-            why = f"second die of the card of amd-gpu{second[board.index]}, whose counter covers both"
-            absences.append(Absence(f"amd-gpu{board.index}", why))
-            continue
-        dies = [die for die in boards if second.get(die.index, die.index) == board.index]
-        reasons = (*ours.reasons, "two-dies") if len(dies) > 1 else ours.reasons
-        channel = _channel(smi, board, any(die.index in ours.indices for die in dies), reasons)
+    for board in cards:
+        channel = _channel(smi, board, board.index not in still)
         if channel is None:
             why = f"{board.name} has neither an energy counter that counts nor a power gauge"
-            absences.append(Absence(f"amd-gpu{board.index}", why))
-        else:
-            users = partial(_users, smi, [die.handle for die in dies]) if ours.untold else None
-            channels.append(replace(channel, users=users))
-    return Found(tuple(channels), tuple(absences))
+            absences.append(Absence(board.label, why))
+            continue
+        if board.index in still:
+            why = f"it did not move within {MOVES_WITHIN_S} s: power is sampled instead of counted"
+            absences.append(Absence(f"energy counter of {board.label}", why, "reboot: it has set frozen ones going"))
+        same = [one for one in listed if board.index in (one.index, parts.get(one.index), second.get(one.index))]
+        channel = _selected(channel, board.scope, frozenset(one.index for one in same), apus, ours)
+        reasons: tuple[str, ...] = ("two-dies",) if board.index in second.values() else ()
+        reasons += ("partitions-share-counter",) if board.index in parts.values() else ()
+        asked = ours.ask_processes and (board.scope is None or len(apus) > 1)
+        users = partial(_users, smi, [one.handle for one in same]) if asked else None
+        channels.append(replace(channel, reasons=channel.reasons + reasons, users=users))
+    labels = {board.index: board.label for board in listed}
+    for index, first in second.items():
+        why = f"second die of the card of {labels[first]}, whose counter covers both"
+        absences.append(Absence(labels[index], why))
+    for index, first in parts.items():
+        why = f"a partition of the board of {labels[first]}, whose counter covers all of it and is counted once"
+        absences.append(Absence(labels[index], why))
+    return Found(tuple(channels), tuple(absences), frozenset(labels[index] for index in parts))
+
+
+def _board(smi: Any, index: int, handle: Any, setup: Setup) -> _Board:
+    name = str(smi.amdsmi_get_gpu_asic_info(handle)["market_name"])
+    try:
+        address = str(smi.amdsmi_get_gpu_device_bdf(handle)).strip().lower()
+    except (smi.AmdSmiException, AttributeError):
+        address = ""
+    scope = _scope(setup.sysfs / "bus" / "pci" / "devices" / address, setup) if address else None
+    return _Board(
+        index=index,
+        name=name,
+        uuid=_uuid(smi, handle),
+        handle=handle,
+        # The function of a partition's address is its number.
+        place=address.rpartition(".")[0],
+        reading=_accumulated(smi, handle),
+        scope=_MI300A if "MI300A" in name else scope,
+    )
+
+
+def _parts(boards: Sequence[_Board]) -> dict[int, int]:
+    """Boards at the place of an earlier one on the PCI bus, each with that one.
+
+    Whether a partition's accumulator is that of the package is not documented. There is one package to count.
+    """
+    first: dict[str, int] = {}
+    return {
+        board.index: first[board.place]
+        for board in boards
+        if board.place and first.setdefault(board.place, board.index) != board.index
+    }
 
 
 def _second_dies(boards: Sequence[_Board]) -> dict[int, int]:
@@ -150,12 +255,27 @@ def _second_dies(boards: Sequence[_Board]) -> dict[int, int]:
     return second
 
 
-def _channel(smi: Any, board: _Board, in_use: bool, reasons: tuple[str, ...]) -> Channel | None:
-    if board.reading is not None and board.reading[0] > 0:
-        count_j = board.reading[1] * 1e-6
+def _still(smi: Any, boards: Sequence[_Board]) -> frozenset[int]:
+    """The boards whose accumulator holds a count that does not move, as it does even when they idle."""
+    waiting = {board.index: board for board in boards if board.reading is not None and board.reading[0] > 0}
+    ends_s = time.monotonic() + MOVES_WITHIN_S
+    while waiting and time.monotonic() < ends_s:
+        for index, board in tuple(waiting.items()):
+            now = _accumulated(smi, board.handle)
+            if now is not None and now != board.reading:
+                del waiting[index]
+        if waiting:
+            time.sleep(MOVES_LOOK_S)
+    return frozenset(waiting)
+
+
+def _channel(smi: Any, board: _Board, counts: bool) -> Channel | None:
+    """The board's accumulator if it ``counts``, or else its gauge; ``None`` when it has neither."""
+    if counts and board.reading is not None and board.reading[0] > 0:
+        count_j = board.reading[1]
         gauge = _reader(smi, lambda: _compared_power_w(smi, board.handle))
         return Channel(
-            name=f"amd-gpu{board.index}",
+            name=board.label,
             component=Component.GPU,
             provenance=Provenance.COUNTER,
             quantity=Quantity.ENERGY,
@@ -164,42 +284,94 @@ def _channel(smi: Any, board: _Board, in_use: bool, reasons: tuple[str, ...]) ->
             count_j=count_j,
             resolution_j=count_j,
             update_period_s=UPDATE_PERIOD_S,
-            in_use=in_use,
-            reasons=reasons,
+            accuracy_ratio=ACCURACY_RATIO,
             gauge=gauge if _answers(gauge) else None,
         )
     gauge = _reader(smi, lambda: _power_w(smi, board.handle))
-    return _gauge(board.index, board.name, gauge, in_use, reasons) if _answers(gauge) else None
+    return _gauge(board.label, board.name, gauge) if _answers(gauge) else None
 
 
-def _gauge(index: int, device: str, read: Callable[[], float], in_use: bool, reasons: tuple[str, ...]) -> Channel:
+def _gauge(name: str, device: str, read: Callable[[], float]) -> Channel:
     return Channel(
-        name=f"amd-gpu{index}",
+        name=name,
         component=Component.GPU,
         provenance=Provenance.SAMPLED,
         quantity=Quantity.POWER,
         read=read,
         device=device,
         update_period_s=UPDATE_PERIOD_S,
-        in_use=in_use,
-        reasons=reasons,
+        accuracy_ratio=ACCURACY_RATIO,
     )
+
+
+def _selected(
+    channel: Channel, scope: _Scope | None, indices: frozenset[int], apus: frozenset[int], ours: _Selection
+) -> Channel:
+    """The channel as ours or not, by the ``indices`` that stand for it; that of an APU for what it covers."""
+    in_use = not indices.isdisjoint(ours.indices)
+    if scope is None:
+        return replace(channel, in_use=in_use, reasons=ours.reasons)
+    return replace(
+        channel,
+        component=Component.BOARD,
+        covers=scope.covers,
+        part_of=scope.part_of,
+        # Whatever runs here runs on a processor: an APU is left out only where the choice fell on another one.
+        in_use=in_use or ours.indices.isdisjoint(apus),
+        reasons=(*(ours.reasons if len(apus) > 1 else ()), "socket-scope"),
+    )
+
+
+def _scope(device: Path, setup: Setup) -> _Scope | None:
+    """What the readings of a board cover if it is an APU, by its folder in sysfs; ``None`` if nothing there says so."""
+    if _text(device / "device") == MI300A_DEVICE:
+        return _MI300A
+    labels = {_text(file) for file in device.glob("hwmon/hwmon*/in1_label")}
+    if "vddnb" not in labels and _metrics_format(device) not in APU_METRICS_FORMATS:
+        return None
+    return _RYZEN_BESIDE_NVIDIA if _has_nvidia(setup) else _RYZEN
+
+
+def _metrics_format(device: Path) -> int | None:
+    try:
+        with (device / "gpu_metrics").open("rb") as file:
+            header = file.read(4)
+    except OSError:  # not there, or the board sleeps
+        return None
+    return header[2] if len(header) == 4 else None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _accumulated(smi: Any, handle: Any) -> tuple[int, float] | None:
     try:
         answer = smi.amdsmi_get_energy_count(handle)
-        return int(_counted(answer)), float(answer["counter_resolution"])
+        return _counted(answer), _count_j(float(answer["counter_resolution"]) * 1e-6)
     except (smi.AmdSmiException, KeyError, TypeError, ValueError):  # what it cannot tell, it may call "N/A"
         return None
 
 
 def _count(smi: Any, handle: Any) -> int:
-    return int(_counted(smi.amdsmi_get_energy_count(handle)))
+    return _counted(smi.amdsmi_get_energy_count(handle))
 
 
-def _counted(answer: Any) -> Any:
-    return answer["energy_accumulator"] if "energy_accumulator" in answer else answer["power"]  # its name until 2024
+def _counted(answer: Any) -> int:
+    """The count in an answer of the library; raises ``ValueError`` where that says that there is none."""
+    name = "energy_accumulator" if "energy_accumulator" in answer else "power"  # its name until 2024
+    count = int(answer[name])
+    if count >= UNSUPPORTED_N:
+        raise ValueError("the board has no accumulator")
+    return count
+
+
+def _count_j(stated_j: float) -> float:
+    """The joules of a count: the kernel's unit where the library says a number that was rounded from it."""
+    return COUNT_J if abs(stated_j / COUNT_J - 1) < COUNT_ROUNDED_RATIO else stated_j
 
 
 def _power_w(smi: Any, handle: Any) -> float:
@@ -264,34 +436,30 @@ def _gauges(setup: Setup) -> Iterator[Found]:
     for folder in sorted((setup.sysfs / "class" / "drm").glob("card*/device/hwmon/hwmon*"), key=_card):
         names = ("power1_average", "power1_input")
         file = next((folder / name for name in names if (folder / name).exists()), None)
-        if file is not None and _is_amd(folder):
+        if file is not None and _text(folder / "name") == "amdgpu":
             monitors.append(file)
-    ours = _ours([""] * len(monitors), len(monitors), setup)
+    scopes = [_scope(file.parents[2], setup) for file in monitors]
+    apus = frozenset(index for index, scope in enumerate(scopes) if scope is not None)
+    ours = _ours([""] * len(monitors), len(monitors) - len(apus) or len(apus), setup)
     channels: list[Channel] = []
     absences: list[Absence] = []
     with ExitStack() as stack:
-        for index, file in enumerate(monitors):
+        for index, (file, scope) in enumerate(zip(monitors, scopes, strict=True)):
+            name = _label(index, scope)
             try:
                 descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             except OSError as error:
-                absences.append(Absence(f"amd-gpu{index}", f"{file}: {error.strerror}"))
+                absences.append(Absence(name, f"{file}: {error.strerror}"))
                 continue
             stack.callback(os.close, descriptor)
-            read = _file_reader(descriptor)
-            channels.append(_gauge(index, f"AMD GPU {file.parents[3].name}", read, index in ours.indices, ours.reasons))
+            channel = _gauge(name, f"AMD GPU {file.parents[3].name}", _file_reader(descriptor))
+            channels.append(_selected(channel, scope, frozenset((index,)), apus, ours))
         yield Found(tuple(channels), tuple(absences))
 
 
 def _card(folder: Path) -> tuple[int, str]:
     number = folder.parents[2].name.removeprefix("card")
     return (int(number) if number.isdigit() else -1, folder.name)
-
-
-def _is_amd(folder: Path) -> bool:
-    try:
-        return (folder / "name").read_text().strip() == "amdgpu"
-    except OSError:
-        return False
 
 
 def _file_reader(descriptor: int) -> Callable[[], float]:

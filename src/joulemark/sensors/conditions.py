@@ -5,16 +5,15 @@ A snapshot reads a few files and asks NVML about its boards; it belongs beside a
 
 from __future__ import annotations
 
-import ctypes
 import os
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from joulemark.measurement import Measurement
+from joulemark.measurement import Absence, Measurement
 from joulemark.sensors import Setup
-from joulemark.sensors.nvml import LIBRARY, BoardState, boards_state, channel_name
+from joulemark.sensors.nvml import BoardState, boards_state, channel_name, opened_nvml
 from joulemark.sensors.own_processes import is_ours
 
 FOREIGN_LOAD_RATIO = 0.10  # of all processors
@@ -87,6 +86,9 @@ def disturbances(
         found.append("harness-heavy")
     in_use = {channel.name for channel in measurement.channels if channel.in_use}
     ours = tuple(board for board in after.boards if channel_name(board.index) in in_use)
+    gone = {board.index for board in before.boards} - {board.index for board in after.boards}
+    if any(channel_name(index) in in_use for index in gone):
+        found.append("device-lost")
     found += board_disturbances(before.boards, ours, duration_s, frozenset(own_pids) | {os.getpid()})
     return tuple(dict.fromkeys(found))
 
@@ -174,16 +176,5 @@ def _limits(setup: Setup) -> tuple[str, ...]:
 
 
 def _boards() -> tuple[BoardState, ...]:
-    try:
-        ctypes.CDLL(LIBRARY)
-        import pynvml
-    except (OSError, ImportError):
-        return ()
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
-    try:
-        return boards_state(pynvml)
-    finally:
-        pynvml.nvmlShutdown()
+    with opened_nvml() as pynvml:
+        return () if isinstance(pynvml, Absence) else boards_state(pynvml)

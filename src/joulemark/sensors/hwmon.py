@@ -8,13 +8,18 @@
 - Intel GPUs (``i915``, ``xe``): a counter of the card, or of the package inside it. The driver follows a 32-bit
   register (262 kJ) and loses a turn of it when nobody reads for so long, so long windows read it in between. Nothing
   here tells which of several cards are ours: all count, and say so.
-- Jetson boards: INA3221 monitors give the voltage and the current of each rail. ``VDD_IN`` contains the others, and
-  the memory, which has no rail of its own on most boards.
+- Jetson boards: INA3221 monitors give the voltage and the current of each rail, or the power under the driver of
+  JetPack 4 (``ina3221x``). ``VDD_IN`` contains the others, and the memory, which has no rail of its own on most boards.
+  On Thor the whole, carrier board included, is ``VIN``, which an INA238 reads. A rail without load may read less than
+  nothing: :mod:`joulemark.meter.gauge` says what becomes of that.
 
 Sources: https://docs.nvidia.com/grace-perf-tuning-guide/power-thermals.html,
 https://www.kernel.org/doc/html/v5.9/hwmon/amd_energy.html, Documentation/ABI/testing/sysfs-driver-intel-i915-hwmon and
 -xe-hwmon in Linux, https://www.kernel.org/doc/html/latest/hwmon/ina3221.html,
-https://forums.developer.nvidia.com/t/interpretation-of-jetson-nx-power-rail/200883 (rails).
+https://forums.developer.nvidia.com/t/interpretation-of-jetson-nx-power-rail/200883 (rails),
+https://forums.developer.nvidia.com/t/question-about-power-monitor-with-additional-load-on-jetson-thor/366461 (VIN),
+https://www.kernel.org/doc/html/latest/hwmon/ina238.html, drivers/staging/iio/meter/ina3221.c in Linux for Tegra 32 and
+https://github.com/energymon/energymon/blob/master/jetson/JetsonPowerRails.md (JetPack 4).
 """
 
 from __future__ import annotations
@@ -32,7 +37,9 @@ from joulemark.measurement import Absence, Channel, Component, Provenance, Quant
 from joulemark.sensors import Found, Setup
 
 MICRO = 1e-6
+MILLI = 1e-3
 GRACE_INTERVAL_S = 0.05  # over which Grace takes its mean when it does not say
+ACPI_RESOLUTION_W = 1e-3  # power meters count in mW (ACPI specification, _PMC), which the kernel turns into µW
 AMD_RESOLUTION_J = 125e-6  # the coarser of the two units that the driver knows
 AMD_UPDATE_PERIOD_S = 1e-3
 INTEL_RESOLUTION_J = 61e-6  # 2⁻¹⁴ J, the unit of the register
@@ -42,7 +49,10 @@ POWER_MAX_W = 2000.0  # of a part that states no limit
 INA_UPDATE_PERIOD_S = 0.1  # the chip converts in milliseconds; its averaging is set by the board
 
 _GRACE = re.compile(r"(Module|Grace|CPU|SysIO) Power Socket (\d+)", re.IGNORECASE)
-_WHOLE_RAILS = ("VDD_IN", "POM_5V_IN")
+_WHOLE_RAILS = ("VIN", "VDD_IN", "POM_5V_IN")
+# Where monitors of the module sit on their bus under JetPack 4. Others are on the carrier board of a TX1 or TX2 kit,
+# which has a supply of its own beside the module's.
+_MODULE_ADDRESSES = ("0040", "0041")
 _RAIL_COVERS = (Component.CPU, Component.GPU, Component.DRAM)
 _RAIL_PARENTS = {"VDDQ_VDD2_1V8AO": "VIN_SYS_5V0"}  # the memory of AGX Orin is fed from (and measured at) the 5 V rail
 
@@ -62,12 +72,14 @@ def hwmon(setup: Setup) -> Iterator[Found]:
     """Open every monitor that is known; files stay open until the context ends."""
     root = setup.sysfs / "class" / "hwmon"
     folders = sorted(root.glob("hwmon*"), key=lambda folder: (len(folder.name), folder.name))
-    monitors = [*_grace(folders), *_amd_sockets(folders), *_intel_gpus(folders), *_jetson_rails(folders)]
+    rails, absences = _tegra_rails(setup)
+    rails |= _jetson_rails(folders)
+    monitors = [*_grace(folders), *_amd_sockets(folders), *_intel_gpus(folders), *_jetson(rails)]
     if not monitors:
-        yield Found(absences=(Absence("hwmon", f"{root}: no monitor of Grace, AMD, an Intel GPU or Jetson"),))
+        absence = Absence("hwmon", f"{root}: no monitor of Grace, AMD, an Intel GPU or Jetson")
+        yield Found(absences=(absence, *absences))
         return
     channels: list[Channel] = []
-    absences: list[Absence] = []
     with ExitStack() as stack:
         for monitor in monitors:
             try:
@@ -118,6 +130,8 @@ def _gauge(
     part_of: str | None = None,
     covers: tuple[Component, ...] = (),
     reasons: tuple[str, ...] = (),
+    resolution_w: float | None = None,
+    scale: float = MICRO,
 ) -> _Monitor:
     channel = partial(
         Channel,
@@ -126,12 +140,13 @@ def _gauge(
         provenance=Provenance.SAMPLED,
         quantity=Quantity.POWER,
         device=device,
+        resolution_w=resolution_w,
         update_period_s=period_s,
         part_of=part_of,
         covers=covers,
         reasons=reasons,
     )
-    return _Monitor(name, channel, files, MICRO)
+    return _Monitor(name, channel, files, scale)
 
 
 def _counter(
@@ -163,6 +178,7 @@ def _counter(
 
 
 def _grace(folders: Iterable[Path]) -> Iterator[_Monitor]:
+    acpi = partial(_gauge, resolution_w=ACPI_RESOLUTION_W)
     for folder in folders:
         for place in (folder, folder / "device"):
             match = _GRACE.fullmatch(_text(place / "power1_oem_info"))
@@ -175,13 +191,13 @@ def _grace(folders: Iterable[Path]) -> Iterator[_Monitor]:
             files = (place / "power1_average",)
             if part == "module":
                 reasons = ("module-scope",)
-                yield _gauge(f"module-{socket}", Component.SYSTEM, device, period_s, files, reasons=reasons)
+                yield acpi(f"module-{socket}", Component.SYSTEM, device, period_s, files, reasons=reasons)
             elif part == "grace":
                 name, covers = f"grace-{socket}", (Component.DRAM,)
-                yield _gauge(name, Component.CPU, f"{device}, memory included", period_s, files, covers=covers)
+                yield acpi(name, Component.CPU, f"{device}, memory included", period_s, files, covers=covers)
             else:
                 component = Component.CPU if part == "cpu" else Component.BOARD
-                yield _gauge(f"grace-{part}-{socket}", component, device, period_s, files, f"grace-{socket}")
+                yield acpi(f"grace-{part}-{socket}", component, device, period_s, files, f"grace-{socket}")
             break
 
 
@@ -230,23 +246,51 @@ def _intel_power_max_w(folder: Path) -> float:
     return 2 * MICRO * max(stated_uw) if stated_uw else POWER_MAX_W
 
 
-def _jetson_rails(folders: Iterable[Path]) -> list[_Monitor]:
-    rails: dict[str, tuple[Path, Path]] = {}
+_Rails = dict[str, tuple[tuple[Path, ...], float]]  # by label: files whose product is the power, and its unit in W
+
+
+def _jetson_rails(folders: Iterable[Path]) -> _Rails:
+    rails: _Rails = {}
     for folder in folders:
-        if not _text(folder / "name").startswith("ina3221"):
+        chip = _text(folder / "name")
+        if (
+            chip == "ina238" and _text(folder / "label", folder / "power1_label") == "VIN"
+        ):  # other boards have this chip too
+            rails["VIN"] = ((folder / "power1_input",), MICRO)
+        if not chip.startswith("ina3221"):
             continue
         for number in (1, 2, 3):  # beyond them are shunt voltages and sums
             label = _text(folder / f"in{number}_label")
             if label and label != "NC":
-                rails[label] = (folder / f"in{number}_input", folder / f"curr{number}_input")
+                rails[label] = ((folder / f"in{number}_input", folder / f"curr{number}_input"), MICRO)  # mV times mA
+    return rails
+
+
+def _tegra_rails(setup: Setup) -> tuple[_Rails, list[Absence]]:
+    """The rails that the driver of JetPack 4 shows, in mW, and those that are not the module's."""
+    rails: _Rails = {}
+    absences: list[Absence] = []
+    chips = setup.sysfs / "bus" / "i2c" / "drivers" / "ina3221x"
+    for folder in sorted(chips.glob("*-*/iio:device*")):
+        for number in (0, 1, 2):
+            label = _text(folder / f"rail_name_{number}")
+            if not label or label == "NC":
+                continue
+            if folder.parent.name.rpartition("-")[2] in _MODULE_ADDRESSES:
+                rails[label] = ((folder / f"in_power{number}_input",), MILLI)
+            else:
+                absences.append(Absence(label.lower(), "a rail of the carrier board, beside those of the module"))
+    return rails, absences
+
+
+def _jetson(rails: _Rails) -> Iterator[_Monitor]:
     whole = next((label for label in _WHOLE_RAILS if label in rails), None)
-    monitors: list[_Monitor] = []
-    for label, files in rails.items():  # mV times mA is µW
+    for label, (files, scale) in rails.items():
         parent = whole if whole not in (None, label) else _RAIL_PARENTS.get(label)
         part_of = parent.lower() if parent in rails else None
         part, covers = _rail_part(label), _RAIL_COVERS if label == whole else ()
-        monitors.append(_gauge(label.lower(), part, f"rail {label}", INA_UPDATE_PERIOD_S, files, part_of, covers))
-    return monitors
+        name, device = label.lower(), f"rail {label}"
+        yield _gauge(name, part, device, INA_UPDATE_PERIOD_S, files, part_of, covers, scale=scale)
 
 
 def _rail_part(label: str) -> Component:

@@ -20,6 +20,7 @@ from importlib.resources import files
 from joulemark.failures import ReadFailure
 from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
 from joulemark.sensors import Found, Setup
+from joulemark.sensors.virtual import virtualised
 
 KNOWN_FACTOR = 2.0
 # Maxima of microarchitectures run from 1.69 to 8.58 W per virtual CPU, a factor of 2.3 either way, and the line adds.
@@ -49,15 +50,15 @@ def modelled_cpu(setup: Setup) -> Iterator[Found]:
         yield Found(absences=(Absence("modelled-cpu", f"{error.filename}: {error.strerror}"),))
         return
     try:
-        line = power_line(cpuinfo)
+        line = power_line(cpuinfo, virtualised(setup))
         cpus_n = max(1, len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE)))
         yield Found((_channel(line, cpus_n, descriptor),))
     finally:
         os.close(descriptor)
 
 
-def power_line(cpuinfo: str) -> PowerLine:
-    """The line for the processors of a ``/proc/cpuinfo``.
+def power_line(cpuinfo: str, virtual: bool | None) -> PowerLine:
+    """The line for the processors of a ``/proc/cpuinfo``; ``virtual`` is ``None`` where that is not known.
 
     A processor in the catalogue counts once per socket; in a virtual machine, by its share of hardware threads. One
     that is not there counts an average per virtual CPU.
@@ -66,7 +67,6 @@ def power_line(cpuinfo: str) -> PowerLine:
     match = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     name = match[1].strip() if match else "unknown processor"
     sockets_n = max(1, len(set(re.findall(r"^physical id\s*:\s*(\d+)", cpuinfo, re.MULTILINE))))
-    virtual = re.search(r"^flags\s*:.*\bhypervisor\b", cpuinfo, re.MULTILINE) is not None
     reasons: tuple[str, ...] = ("modelled", "virtual-machine") if virtual else ("modelled",)
     for row in _rows("processors.csv"):
         if not row["tdp_w"] or re.search(row["match_regex"], name) is None:

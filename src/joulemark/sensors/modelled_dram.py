@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
 from joulemark.sensors import Found, Setup
+from joulemark.sensors.virtual import virtualised
 
 POWER_W_PER_GB = 0.15
 FACTOR = 3.0
@@ -46,14 +47,7 @@ def modelled_dram(setup: Setup) -> Iterator[Found]:
                 device=f"{memory_byte / 2**30:.3g} GB of memory, {power_w:.3g} W",
                 count_j=power_w / 1e9,
                 model_factor=FACTOR,
-                reasons=("modelled", "virtual-machine") if _virtual(setup) else ("modelled",),
+                reasons=("modelled", "virtual-machine") if virtualised(setup) else ("modelled",),
             ),
         )
     )
-
-
-def _virtual(setup: Setup) -> bool:
-    try:
-        return re.search(r"^flags\s*:.*\bhypervisor\b", (setup.proc / "cpuinfo").read_text(), re.MULTILINE) is not None
-    except OSError:
-        return False

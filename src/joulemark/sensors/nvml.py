@@ -4,10 +4,13 @@ The counter (mJ since the driver was loaded, Volta and later) covers a whole boa
 refreshed every 20 to 100 ms. The vendor states ±5 %. It is read by its own function: the same value as a field (83)
 brings a time stamp of the wall clock, which an edge on the monotonic clock cannot use, and costs more to ask for.
 The power gauge has an instant field on recent drivers; the older function is a mean over one second from Ampere on.
+On a module with a processor the counter may be that of all the module: then the board's own gauge is sampled, see
+:mod:`joulemark.sensors.nvml_module`.
 
 ``CUDA_VISIBLE_DEVICES`` says which boards are ours; the others are handed out too, as metered but not used. A
 channel's number is the index in NVML, which follows the PCI bus, whether or not boards before it answer.
 Sources: https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html (counter, gauge, MIG, violations),
+https://docs.nvidia.com/deploy/nvml-api/group__nvmlFieldValueEnums.html (fields and the scopes of power),
 https://docs.nvidia.com/cuda/cuda-c-programming-guide/#cuda-environment-variables (what is visible, in which order).
 """
 
@@ -17,8 +20,8 @@ import ctypes
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -26,15 +29,20 @@ from typing import Any, TypeVar
 from joulemark.failures import ReadFailure
 from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
 from joulemark.sensors import Found, Setup
+from joulemark.sensors.nvml_module import counts_module
 
 LIBRARY = "libnvidia-ml.so.1"
+PACKAGE = "nvidia-ml-py>=12.550.52"  # the first release that has all of NEEDED; pyproject.toml asks for the same
+# What older releases lack, and the package of others that is called pynvml and hides the module of nvidia-ml-py.
+NEEDED = ("NVMLLibraryMismatchError", "nvmlDeviceGetC2cModeInfoV", "nvmlDeviceGetCurrentClocksEventReasons")
 COUNT_J = 1e-3
 UPDATE_PERIOD_S = 0.1  # the slow end of what boards do
 POWER_MAX_W = 2000.0  # of a board that does not state its limit
 PART_TIME_RATIO = 0.25  # the share of the time at which the sensor of a part-time board looks
 MEAN_POWER_PERIOD_S = 1.0  # over which the older power function takes its mean
 ACCURACY_RATIO = 0.05
-POWER_INSTANT_FIELD = 186  # NVML_FI_DEV_POWER_INSTANT
+POWER_AVERAGE_FIELD, POWER_INSTANT_FIELD = 185, 186  # NVML_FI_DEV_POWER_AVERAGE and _INSTANT
+GPU_SCOPE, MODULE_SCOPE = 0, 1  # NVML_POWER_SCOPE_GPU and _MODULE: what the fields of power are asked about
 # NVML_FI_DEV_PERF_POLICY_POWER and _THERMAL: what nvmlDeviceGetViolationStatus tells, which CUDA 13 deprecates.
 POWER_VIOLATION_FIELD, THERMAL_VIOLATION_FIELD = 74, 75
 ARCHITECTURE_TURING = 6  # NVML_DEVICE_ARCH_TURING: up to here the power function is instantaneous
@@ -53,8 +61,14 @@ CLOCK_REASONS = {
 }
 
 # Boards whose sensor looks at about a quarter of the time only: Yang, Adamek, Armour, "Part-time Power Measurements:
-# nvidia-smi's Lack of Attention" (2023), seen on A100 and H100; H200 and GH200 carry the same chip.
-PART_TIME = re.compile(r"\b[AH]100|\bA800|\bH800|\bG?H200")
+# nvidia-smi's Lack of Attention" (2023, https://arxiv.org/abs/2312.02741), seen on A100 and H100. Of the others it is
+# inferred from their chip: GA100 (A800, A30, CMP 170HX: https://pci-ids.ucw.cz/read/PC/10de) or GH100 (H800, H20, H200,
+# GH200: device ids 23xx in https://github.com/NVIDIA/gpu-admin-tools/blob/main/gpu/devid_names.py).
+PART_TIME = re.compile(r"\b(?:[AH][18]00(?!\d)|G?H200(?!\d)|A30\b|H20\b|CMP 170HX)")  # not the RTX A1000
+
+# Process ids that no process has. Drivers 535.43 to 535.86 write entries of 32 bytes where nvidia-ml-py reads 24: with
+# several processes their fields are taken for ids, and real ones are lost (https://github.com/XuehaiPan/nvitop/pull/79).
+NO_PIDS = frozenset({0, 0xFFFFFFFF})
 
 _T = TypeVar("_T")
 
@@ -76,7 +90,7 @@ class Selection:
 
     indices: frozenset[int]
     assumed: bool = False
-    untold: bool = False  # several boards, and nobody said which are ours: all count
+    untold: bool = False  # nobody said which of several are ours, or the one asked for is not there: all count
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,34 +131,50 @@ def channel_name(index: int) -> str:
 @contextmanager
 def nvml(setup: Setup) -> Iterator[Found]:
     """Open NVML and one channel for each board; shut NVML down when the context ends."""
+    with opened_nvml() as pynvml:
+        yield Found(absences=(pynvml,)) if isinstance(pynvml, Absence) else _found(pynvml, setup)
+
+
+@contextmanager
+def opened_nvml() -> Iterator[Any]:
+    """The module of nvidia-ml-py with NVML open, or the :class:`Absence` that says why there is none.
+
+    NVML is shut down when the context ends. A board that is gone by then makes that fail, which costs nothing.
+    """
     try:
         ctypes.CDLL(LIBRARY)
     except OSError:
-        yield Found(absences=(Absence("nvml", f"no {LIBRARY}", "an NVIDIA board needs its driver installed"),))
+        yield Absence("nvml", f"no {LIBRARY}", "an NVIDIA board needs its driver installed")
         return
     try:
         import pynvml
     except ImportError:
         remedy = "pip install 'joulemark[nvidia]'"
-        yield Found(absences=(Absence("nvml", "there is a driver but not the nvidia-ml-py package", remedy),))
+        yield Absence("nvml", "there is a driver but not the nvidia-ml-py package", remedy)
+        return
+    if not all(hasattr(pynvml, name) for name in NEEDED):
+        why = f"{pynvml.__file__} is not of {PACKAGE}: it is older, or of another package called pynvml"
+        yield Absence("nvml", why, f"pip uninstall pynvml; pip install '{PACKAGE}'")
         return
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        yield Found(absences=(Absence("nvml", f"NVML does not start: {error}", "is the driver loaded? nvidia-smi"),))
+        yield Absence("nvml", f"NVML does not start: {error}", "is the driver loaded? nvidia-smi")
         return
     try:
-        yield _found(pynvml, setup)
+        yield pynvml
     finally:
-        pynvml.nvmlShutdown()
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
 
 
 def boards_state(pynvml: Any) -> tuple[BoardState, ...]:
     """The state of every board, in order of NVML indices, to compare before and after a window.
 
-    NVML must be open (``pynvml.nvmlInit()``). Takes several calls to the driver for each board: not for hot paths.
+    NVML must be open (:func:`opened_nvml`); there are none where it does not even count them any more. Takes several
+    calls to the driver for each board: not for hot paths.
     """
-    return tuple(_state(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
+    return tuple(_state(pynvml, index) for index in range(_asked(pynvml, pynvml.nvmlDeviceGetCount) or 0))
 
 
 def boards_in_use(
@@ -152,22 +182,28 @@ def boards_in_use(
     visible_devices: str | None,
     device_order: str | None = None,
     framework_uuids: tuple[str, ...] | None = None,
+    boards_n: int | None = None,
 ) -> Selection:
     """The boards that ``CUDA_VISIBLE_DEVICES`` selects; as in CUDA, an invalid entry hides it and all that follow.
 
     Entries are indices, prefixes of a UUID (``GPU-…``) or instances (``MIG-…``), which stand for their board. ``None``
     (unset) selects all, an empty string none. CUDA numbers boards by speed unless ``device_order``
-    (``CUDA_DEVICE_ORDER``) is ``PCI_BUS_ID``: with different boards, or with one that does not answer, numbers are only
-    assumed to be NVML's. ``framework_uuids`` are the boards that a framework has opened, which settles it.
+    (``CUDA_DEVICE_ORDER``) is ``PCI_BUS_ID``: with different boards numbers are only assumed to be NVML's. CUDA numbers
+    those that it can open, so that a number is that of a board among ``boards``, which answer; with one that does not,
+    of ``boards_n`` in all, that is only assumed too, and where no board is left to be meant, all are.
+    ``framework_uuids`` are the boards that a framework has opened, which settles it.
     """
     if visible_devices is None:
         return Selection(frozenset(boards), untold=len(boards) > 1)
+    answering = sorted(boards)
     chosen: list[int] = []
-    by_number = False
+    by_number = moved = False  # a number that is not the board's in NVML, because one before it does not answer
     for entry in visible_devices.split(","):
         text = entry.strip()
         if text.isdigit():
-            matches = [int(text)] if int(text) in boards else []
+            number = int(text)
+            matches = answering[number : number + 1]
+            moved |= matches != [number] and number < (boards_n or len(boards))
             by_number = True
         else:
             matches = [
@@ -176,12 +212,13 @@ def boards_in_use(
         if len(matches) != 1:
             break
         chosen.append(matches[0])
-    gaps = tuple(boards) != tuple(range(len(boards)))
     mixed = len({board.name for board in boards.values()}) > 1 and device_order != "PCI_BUS_ID"
-    if not by_number or not (gaps or mixed):
+    if not moved and not (by_number and mixed):
         return Selection(frozenset(chosen))
     if framework_uuids is not None:
         return Selection(frozenset(index for index, board in boards.items() if board.uuid in framework_uuids))
+    if not chosen and moved:
+        return Selection(frozenset(boards), untold=True)
     return Selection(frozenset(chosen), assumed=True)
 
 
@@ -210,7 +247,8 @@ def _framework_uuids() -> tuple[str, ...] | None:
 def _found(pynvml: Any, setup: Setup) -> Found:
     opened = _opened(pynvml)
     order = os.environ.get("CUDA_DEVICE_ORDER")
-    ours = boards_in_use(opened.boards, setup.visible_devices, order, _framework_uuids())
+    boards_n = len(opened.boards) + len(opened.absences)
+    ours = boards_in_use(opened.boards, setup.visible_devices, order, _framework_uuids(), boards_n)
     channels: list[Channel] = []
     absences = list(opened.absences)
     for index, board in opened.boards.items():
@@ -278,7 +316,7 @@ def _channel(pynvml: Any, handle: Any, board: Board, ours: Selection) -> Channel
     part_time = PART_TIME.search(board.name) is not None
     reasons += ("part-time-sensor",) if part_time else ()
     counter = _reader(pynvml, lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle))
-    instant = _reader(pynvml, lambda: _instant_power_w(pynvml, handle))
+    instant = _reader(pynvml, lambda: _power_w(pynvml, handle, POWER_INSTANT_FIELD, GPU_SCOPE))
     channel = Channel(
         name=channel_name(board.index),
         component=Component.GPU,
@@ -297,16 +335,69 @@ def _channel(pynvml: Any, handle: Any, board: Board, ours: Selection) -> Channel
         gauge=instant if _answers(instant) else None,
         users=partial(_users, pynvml, handle) if ours.untold else None,
     )
-    if _answers(counter):
+    counted = _answers(counter)
+    if _beside_processor(pynvml, handle):
+        return _channel_on_module(pynvml, handle, channel, counted)
+    if counted:
         return channel
-    gauge, period_s = channel.gauge, UPDATE_PERIOD_S
-    if gauge is None:
-        gauge = _reader(pynvml, lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000)
-        if not _answers(gauge):
-            return None
-        architecture = _asked(pynvml, lambda: pynvml.nvmlDeviceGetArchitecture(handle))
-        instantaneous = architecture is not None and architecture <= ARCHITECTURE_TURING
-        period_s = UPDATE_PERIOD_S if instantaneous else MEAN_POWER_PERIOD_S
+    return _by_usage(pynvml, handle, channel) if channel.gauge is None else _sampled(channel, channel.gauge)
+
+
+def _beside_processor(pynvml: Any, handle: Any) -> bool:
+    """Whether a link from chip to chip is on, which joins the GPU with the processor of its module."""
+    mode = _asked(pynvml, lambda: pynvml.nvmlDeviceGetC2cModeInfoV(handle))
+    return mode is not None and mode.isC2cEnabled == 1
+
+
+def _channel_on_module(pynvml: Any, handle: Any, channel: Channel, counted: bool) -> Channel | None:
+    """The channel of a board beside a processor, whose counter, if ``counted``, may be that of their module.
+
+    Where it is, the board's own gauge is sampled: the processor has sensors of its own, which the counter would hold
+    once more, and which also count where the board is not used. So it is where that does not show. Without a gauge, the
+    board has drawn anything up to what was counted.
+    """
+    board_w, period_s = _scoped_gauge(pynvml, handle, GPU_SCOPE)
+    module_w, _ = _scoped_gauge(pynvml, handle, MODULE_SCOPE)
+    of_module = None
+    if counted and board_w is not None:
+        try:
+            of_module = counts_module(lambda: channel.read() * channel.count_j, board_w, module_w)
+        except ReadFailure as failure:
+            if failure.reason == "device-lost":
+                raise
+    if of_module is False:
+        return channel
+    if board_w is not None and not counted:
+        return _sampled(channel, board_w, period_s)
+    reason = "counter-of-module" if of_module else "counter-scope-unknown"
+    channel = replace(channel, reasons=(*channel.reasons, reason))
+    if board_w is not None:
+        return _sampled(channel, board_w, period_s)
+    widest = replace(channel, accuracy_ratio=1.0, gauge=None)
+    return widest if counted else _by_usage(pynvml, handle, widest)
+
+
+def _scoped_gauge(pynvml: Any, handle: Any, scope: int) -> tuple[Callable[[], float] | None, float]:
+    """A gauge of the board or of its module, and its period in s; ``None`` where neither field tells more than 0 W."""
+    for field, period_s in ((POWER_INSTANT_FIELD, UPDATE_PERIOD_S), (POWER_AVERAGE_FIELD, MEAN_POWER_PERIOD_S)):
+        gauge = _reader(pynvml, partial(_power_w, pynvml, handle, field, scope))
+        if _first(gauge):
+            return gauge, period_s
+    return None, UPDATE_PERIOD_S
+
+
+def _by_usage(pynvml: Any, handle: Any, channel: Channel) -> Channel | None:
+    """The channel with the older power function for its gauge, where that answers."""
+    usage = _reader(pynvml, lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000)
+    if not _answers(usage):
+        return None
+    architecture = _asked(pynvml, lambda: pynvml.nvmlDeviceGetArchitecture(handle))
+    instantaneous = architecture is not None and architecture <= ARCHITECTURE_TURING
+    return _sampled(channel, usage, UPDATE_PERIOD_S if instantaneous else MEAN_POWER_PERIOD_S)
+
+
+def _sampled(channel: Channel, gauge: Callable[[], float], period_s: float = UPDATE_PERIOD_S) -> Channel:
+    """The channel with a gauge in place of its counter."""
     return replace(
         channel,
         provenance=Provenance.SAMPLED,
@@ -325,7 +416,13 @@ def _users(pynvml: Any, handle: Any) -> frozenset[int] | None:
     if processes is None:
         return None
     shared = _asked(pynvml, lambda: pynvml.nvmlDeviceGetMPSComputeRunningProcesses(handle)) or []
-    return frozenset(process.pid for process in (*processes, *shared))
+    believed = _believed((*processes, *shared))
+    return None if believed is None else frozenset(process.pid for process in believed)
+
+
+def _believed(processes: Sequence[Any] | None) -> Sequence[Any] | None:
+    """The processes, unless one has an id that no process has: then none of them is known."""
+    return None if processes is None or any(process.pid in NO_PIDS for process in processes) else processes
 
 
 def _power_limit_w(pynvml: Any, handle: Any) -> float | None:
@@ -334,12 +431,13 @@ def _power_limit_w(pynvml: Any, handle: Any) -> float | None:
     return limit_mw / 1000 if limit_mw else None
 
 
-def _instant_power_w(pynvml: Any, handle: Any) -> float:
-    return float(_field(pynvml, handle, POWER_INSTANT_FIELD).value.uiVal) / 1000
+def _power_w(pynvml: Any, handle: Any, field: int, scope: int) -> float:
+    """A power, which NVML tells in mW."""
+    return float(_field(pynvml, handle, field, scope).value.uiVal) / 1000
 
 
-def _field(pynvml: Any, handle: Any, field: int) -> Any:
-    answer = pynvml.nvmlDeviceGetFieldValues(handle, [field])[0]
+def _field(pynvml: Any, handle: Any, field: int, scope: int = 0) -> Any:
+    answer = pynvml.nvmlDeviceGetFieldValues(handle, [(field, scope)])[0]
     if answer.nvmlReturn != pynvml.NVML_SUCCESS:
         raise pynvml.NVMLError(answer.nvmlReturn)
     return answer
@@ -357,20 +455,24 @@ def _reader(pynvml: Any, query: Callable[[], float]) -> Callable[[], float]:
 
 
 def _answers(read: Callable[[], float]) -> bool:
+    return _first(read) is not None
+
+
+def _first(read: Callable[[], float]) -> float | None:
+    """What a reader says now; ``None`` where it does not. Raises :class:`ReadFailure` when the board is lost."""
     try:
-        read()
+        return read()
     except ReadFailure as failure:
         if failure.reason == "device-lost":
             raise
-        return False
-    return True
+        return None
 
 
 def _state(pynvml: Any, index: int) -> BoardState:
     handle = _asked(pynvml, lambda: pynvml.nvmlDeviceGetHandleByIndex(index))
     if handle is None:
         return BoardState(index)
-    processes = _asked(pynvml, lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(handle))
+    processes = _believed(_asked(pynvml, lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(handle)))
     limit_mw = _asked(pynvml, lambda: pynvml.nvmlDeviceGetPowerManagementLimit(handle))
     bits = _asked(pynvml, lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
     if bits is None:  # drivers before R535 know the older name only

@@ -2,7 +2,9 @@
 
 Each event below ``<sysfs>/bus/event_source/devices/power/events`` is opened once for every processor in ``cpumask``
 (one per package or die). The kernel widens the registers to 64 bits and follows their wraps, so these counters do not
-wrap; ``<event>.scale`` says how many joules a count is worth. Channels carry the names that the powercap zones have.
+wrap; ``<event>.scale`` says how many joules a count is worth, which is 2⁻³² J whatever the register's own unit is.
+Channels carry the names that the powercap zones have. The platform's counter is opened for every package, since it need
+not be the first one that has it.
 Sources: man 2 perf_event_open (structure, flags, permission); arch/x86/events/rapl.c in Linux (events, scale, mask).
 """
 
@@ -14,7 +16,7 @@ import platform
 import re
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +24,17 @@ from pathlib import Path
 from joulemark.failures import ReadFailure
 from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
 from joulemark.sensors import Found, Setup
-from joulemark.sensors.rapl import RESOLUTION_J, UPDATE_PERIOD_S, filter_reasons, mirror_absences, mirrors
+from joulemark.sensors.rapl import RESOLUTION_J, UPDATE_PERIOD_S, filter_reasons, resolutions_j, vendor
+from joulemark.sensors.same_counter import die_repeats, platform_repeats
 
 _SYSTEM_CALLS = {"x86_64": 298, "aarch64": 241}  # perf_event_open in the kernel's tables of system calls
 _ATTRIBUTES_BYTE = 64  # PERF_ATTR_SIZE_VER0: type, size, config; all else zero
 _CLOSE_ON_EXEC = 8  # PERF_FLAG_FD_CLOEXEC
 _EVERY_PROCESS = -1
 _NO_GROUP = -1
+
+# Of a platform counter of which no powercap zone says the step: that of Sapphire Rapids, the coarsest that Linux knows.
+PLATFORM_RESOLUTION_J = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,8 @@ def perf_event(setup: Setup) -> Iterator[Found]:
         yield Found(absences=(Absence("perf-event", f"not known how to ask for it on {platform.machine()}"),))
         return
     places = _places(setup.sysfs, cpus)
-    opened: list[tuple[str, Channel]] = []  # with the package or die that it covers
+    steps_j = resolutions_j(setup.sysfs)
+    opened: list[tuple[str, Channel]] = []  # with its package or die, or itself if it covers the platform
     absences: list[Absence] = []
     with ExitStack() as stack:
         for name, event in _EVENTS.items():
@@ -72,7 +79,11 @@ def perf_event(setup: Setup) -> Iterator[Found]:
                 continue
             config, count_j = described
             for cpu, place in places.items():
-                label = event.prefix if event.component is Component.SYSTEM else f"{event.prefix}-{place}"
+                label = f"{event.prefix}-{place}"
+                if event.component is Component.SYSTEM:
+                    label = _platform_label(event.prefix, place, places.values())
+                    if label in (name for name, _ in opened):
+                        continue  # another die of the package
                 try:
                     descriptor = _open(number, unit, config, cpu)
                 except PermissionError:
@@ -82,18 +93,30 @@ def perf_event(setup: Setup) -> Iterator[Found]:
                     absences.append(Absence(label, f"perf event {name} of CPU {cpu}: {error.strerror}"))
                     continue
                 stack.callback(os.close, descriptor)
-                opened.append((f"package-{place}", _channel(event, name, label, place, count_j, descriptor)))
-                if event.component is Component.SYSTEM:
-                    break  # the whole platform: every package shows the same
-        repeated = mirrors((package, channel.read) for package, channel in opened if channel.name == package)
-        reasons = filter_reasons(setup)
+                whole = label if event.component is Component.SYSTEM else f"package-{place}"
+                opened.append((whole, _channel(event, name, label, whole, count_j, steps_j, descriptor)))
+        wholes = [(whole, channel) for whole, channel in opened if channel.name == whole]
+        dies = die_repeats(
+            [(name, channel.read) for name, channel in wholes if channel.component is Component.CPU], vendor(setup)
+        )
+        platforms = platform_repeats(
+            [(name, channel.read) for name, channel in wholes if channel.component is Component.SYSTEM]
+        )
+        left_out, unsure = {**dies.left_out, **platforms.left_out}, {**dies.unsure, **platforms.unsure}
+        filtered = filter_reasons(setup)
         channels = [
-            replace(channel, reasons=reasons)
-            for package, channel in opened
-            if package not in repeated or channel.name == "psys"
+            replace(channel, reasons=(*filtered, unsure[whole]) if whole in unsure else filtered)
+            for whole, channel in opened
+            if whole not in left_out
         ]
-        again = frozenset(channel.name for _, channel in opened) - frozenset(channel.name for channel in channels)
-        yield Found(tuple(channels), (*absences, *mirror_absences(repeated)), again)
+        again = frozenset(channel.name for whole, channel in opened if whole in left_out)
+        yield Found(tuple(channels), (*absences, *dies.absences, *platforms.absences), again)
+
+
+def _platform_label(prefix: str, place: str, places: Iterable[str]) -> str:
+    """What powercap calls the platform's counter of a package: without a number in the first one."""
+    package, *others = (int(one.partition("-")[0]) for one in (place, *places))
+    return prefix if package == min(others) else f"{prefix}-{package}"
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -161,7 +184,16 @@ def _denied(proc: Path) -> Absence:
     return Absence("perf-event", f"permission denied (kernel.perf_event_paranoid is {level})", remedy)
 
 
-def _channel(event: _Event, name: str, label: str, place: str, count_j: float, descriptor: int) -> Channel:
+def _channel(
+    event: _Event,
+    name: str,
+    label: str,
+    whole: str,
+    count_j: float,
+    steps_j: Mapping[str, float],
+    descriptor: int,
+) -> Channel:
+    usual_j = PLATFORM_RESOLUTION_J if event.component is Component.SYSTEM else RESOLUTION_J
     return Channel(
         name=label,
         component=event.component,
@@ -170,9 +202,9 @@ def _channel(event: _Event, name: str, label: str, place: str, count_j: float, d
         read=_reader(descriptor),
         device=f"{name} (perf)",
         count_j=count_j,
-        resolution_j=max(RESOLUTION_J, count_j),  # the registers behind the counter move in coarser steps
+        resolution_j=max(steps_j.get(label, usual_j), count_j),  # the registers move in coarser steps than the counts
         update_period_s=UPDATE_PERIOD_S,
-        part_of=f"package-{place}" if event.inside_package else None,
+        part_of=whole if event.inside_package else None,
     )
 
 

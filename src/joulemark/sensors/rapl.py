@@ -1,18 +1,19 @@
 """RAPL through the kernel's powercap tree (``/sys/class/powercap``): Intel and AMD processors.
 
 A zone's ``name`` file says what it is; folder numbers do not. ``dram`` is a child of its package but not inside the
-package's energy; ``core`` and ``uncore`` are inside; ``psys`` covers the platform, packages included. The ``mmio``
-interface repeats packages of the ``msr`` one, and on some processors each die repeats the counter of the whole package.
-Reading needs root since Linux 5.10 (CVE-2020-8694).
-Source: https://www.kernel.org/doc/html/latest/power/powercap/powercap.html
+package's energy; ``core`` and ``uncore`` are inside; ``psys`` covers the platform, packages included, and is called
+``psys-1`` where another package than the first has it. The ``mmio`` interface repeats packages of the ``msr`` one, and
+on some processors each die repeats the counter of the whole package. Reading needs root since Linux 5.10
+(CVE-2020-8694).
+Sources: https://www.kernel.org/doc/html/latest/power/powercap/powercap.html; drivers/powercap/intel_rapl_common.c in
+Linux (names, and a range of 2³² - 1 energy units).
 """
 
 from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,19 +21,18 @@ from pathlib import Path
 from joulemark.failures import ReadFailure
 from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
 from joulemark.sensors import Found, Setup
+from joulemark.sensors.same_counter import die_repeats, platform_repeats
 
 COUNT_J = 1e-6
-RESOLUTION_J = 61e-6  # 2⁻¹⁴ J, the usual energy unit of the registers behind the file
+REGISTER_MAX_N = 2**32 - 1  # energy units that the registers behind the files hold
+RESOLUTION_J = 61e-6  # 2⁻¹⁴ J, the usual energy unit, of a zone that states no range
 UPDATE_PERIOD_S = 1e-3
 POWER_MAX_W = 2000.0  # of a zone that states no limit
 
-# Two dies of a package are compared over so many updates, for so long at most.
-_SNAPSHOTS_N = 4
-_COMPARISON_MAX_S = 0.05
-
 _ZONE = re.compile(r"(?P<control>.*rapl.*?):(?P<path>\d+(?::\d+)*)$")
-_DIE = re.compile(r"package-(?P<package>\d+)-die-(?P<die>\d+)")
-
+_PACKAGE = re.compile(r"package-\d+(-die-\d+)?")
+_PLATFORM = re.compile(r"psys(-\d+)?")
+_UNKNOWN_NAME = "a zone of RAPL whose name says nothing that is known: neither a package nor psys nor dram"
 
 _Key = tuple[str, tuple[int, ...]]
 
@@ -59,15 +59,17 @@ class _Zone:
 def rapl(setup: Setup) -> Iterator[Found]:
     """Open every readable RAPL zone below ``setup.sysfs``; files stay open until the context ends."""
     root = setup.sysfs / "class" / "powercap"
-    zones = _without_mirrors(_zones(root)) if root.is_dir() else []
-    if not zones:
+    listed = _listed(setup.sysfs)
+    if not listed:
         why = "no RAPL zone below it" if root.is_dir() else "not there"
         remedy = "bare metal: sudo modprobe intel_rapl_msr; container: mount the host's /sys and use --sysfs"
         yield Found(absences=(Absence("rapl", f"{root}: {why} (usual in a virtual machine)", remedy),))
         return
-    labels = _labels(zones)
+    labels = _labels(listed)
+    unknown = {zone.key for zone in listed if not zone.path[1:] and not _is_known(zone.name)}
+    zones = [zone for zone in listed if zone.parent_key not in unknown]
     opened: list[tuple[_Zone, int]] = []
-    absences: list[Absence] = []
+    absences = [Absence(labels[key], _UNKNOWN_NAME) for key in sorted(unknown)]
     with ExitStack() as stack:
         for zone in zones:
             file = zone.folder / "energy_uj"
@@ -81,16 +83,32 @@ def rapl(setup: Setup) -> Iterator[Found]:
                 continue
             stack.callback(os.close, descriptor)
             opened.append((zone, descriptor))
-        repeated = mirrors((labels[zone.key], _reader(descriptor)) for zone, descriptor in opened if not zone.path[1:])
-        again = {zone.key for zone, _ in opened if labels.get(zone.parent_key) in repeated}
-        reasons = filter_reasons(setup)
-        channels = [
-            replace(_channel(zone, labels, descriptor), reasons=reasons)
-            for zone, descriptor in opened
-            if zone.key not in again
-        ]
-        absences += mirror_absences(repeated)
-        yield Found(tuple(channels), tuple(absences), frozenset(labels[key] for key in again))
+        roots = [(zone, _reader(descriptor)) for zone, descriptor in opened if not zone.path[1:]]
+        dies = die_repeats(
+            [(labels[zone.key], read) for zone, read in roots if _PACKAGE.fullmatch(zone.name)], vendor(setup)
+        )
+        platforms = platform_repeats(
+            [(labels[zone.key], read) for zone, read in roots if _PLATFORM.fullmatch(zone.name)]
+        )
+        left_out, unsure = {**dies.left_out, **platforms.left_out}, {**dies.unsure, **platforms.unsure}
+        filtered = filter_reasons(setup)
+        channels: list[Channel] = []
+        again: set[str] = set()
+        for zone, descriptor in opened:
+            root_label = labels.get(zone.parent_key, "")
+            if root_label in left_out:
+                again.add(labels[zone.key])
+                continue
+            reasons = (*filtered, unsure[root_label]) if root_label in unsure else filtered
+            channels.append(replace(_channel(zone, labels, descriptor), reasons=reasons))
+        yield Found(tuple(channels), (*absences, *dies.absences, *platforms.absences), frozenset(again))
+
+
+def resolutions_j(sysfs: Path) -> dict[str, float]:
+    """The smallest step of each zone's counter, by the name of its channel; its files need no permission."""
+    zones = _listed(sysfs)
+    labels = _labels(zones)
+    return {labels[zone.key]: _resolution_j(zone.folder) for zone in zones}
 
 
 def filter_reasons(setup: Setup) -> tuple[str, ...]:
@@ -98,12 +116,32 @@ def filter_reasons(setup: Setup) -> tuple[str, ...]:
 
     A measure against reading secrets from power (CVE-2020-8694, INTEL-SA-00389); Intel calls it energy filtering.
     """
+    return ("energy-filtered",) if "sgx" in _processor_line(setup, "flags").split() else ()
+
+
+def vendor(setup: Setup) -> str:
+    """Who made the processor, as its ``vendor_id`` says it; empty where that is not told."""
+    return _processor_line(setup, "vendor_id").strip()
+
+
+def _processor_line(setup: Setup, key: str) -> str:
+    """What ``/proc/cpuinfo`` says of the first processor behind ``key``; empty where it does not."""
     try:
         with (setup.proc / "cpuinfo").open(errors="replace") as lines:
-            flags = next((line for line in lines if line.startswith("flags")), "")
+            return next((line.partition(":")[2] for line in lines if line.startswith(key)), "")
     except OSError:
-        return ()
-    return ("energy-filtered",) if "sgx" in flags.split() else ()
+        return ""
+
+
+def _is_known(name: str) -> bool:
+    """Whether a zone that is no part of another one is called as the kernel calls those that are to be added up."""
+    return bool(_PACKAGE.fullmatch(name) or _PLATFORM.fullmatch(name)) or name == "dram"
+
+
+def _listed(sysfs: Path) -> list[_Zone]:
+    """The zones below ``sysfs``, each counter of the msr and mmio interfaces once."""
+    root = sysfs / "class" / "powercap"
+    return _without_mirrors(_zones(root)) if root.is_dir() else []
 
 
 def _zones(root: Path) -> list[_Zone]:
@@ -145,50 +183,11 @@ def _labels(zones: list[_Zone]) -> dict[_Key, str]:
     return labels
 
 
-def mirrors(packages: Iterable[tuple[str, Callable[[], float]]]) -> dict[str, str]:
-    """Dies whose counter repeats that of a lower die of their package, by name, each with the die that is kept."""
-    dies = [
-        (int(match["package"]), int(match["die"]), name, read) for name, read in packages if (match := _DIE.match(name))
-    ]
-    first: dict[int, tuple[str, Callable[[], float]]] = {}
-    repeated: dict[str, str] = {}
-    for package, _, name, read in sorted(dies, key=lambda die: die[:2]):
-        original, original_read = first.setdefault(package, (name, read))
-        if original != name and same_counter(original_read, read):
-            repeated[name] = original
-    return repeated
-
-
-def mirror_absences(repeated: Mapping[str, str]) -> list[Absence]:
-    """What is said of counters that are left out because they show another one."""
-    return [
-        Absence(name, f"shows the same counter as {original}, which is counted once")
-        for name, original in repeated.items()
-    ]
-
-
-def same_counter(first: Callable[[], float], second: Callable[[], float]) -> bool:
-    """Whether two counters keep exactly the same distance while the first one moves.
-
-    Dies that draw similar power do not: their counts differ by far more than one unit in every update.
-    """
-    distances: dict[float, float] = {}
-    deadline_s = time.monotonic() + _COMPARISON_MAX_S
-    while len(distances) < _SNAPSHOTS_N and time.monotonic() < deadline_s:
-        try:
-            before, other, after = first(), second(), first()
-        except ReadFailure:
-            continue
-        if before == after:  # no update fell between the two: they were read at the same count
-            distances[before] = other - before
-    return len(distances) == _SNAPSHOTS_N and len(set(distances.values())) == 1
-
-
 def _channel(zone: _Zone, labels: dict[_Key, str], descriptor: int) -> Channel:
     component, part_of = Component.CPU, None
     if zone.name == "dram":
         component = Component.DRAM
-    elif zone.name == "psys":
+    elif _PLATFORM.fullmatch(zone.name):
         component = Component.SYSTEM
     elif len(zone.path) > 1:
         part_of = labels.get(zone.parent_key)
@@ -200,7 +199,7 @@ def _channel(zone: _Zone, labels: dict[_Key, str], descriptor: int) -> Channel:
         read=_reader(descriptor),
         device=f"{zone.name} (RAPL)",
         count_j=COUNT_J,
-        resolution_j=RESOLUTION_J,
+        resolution_j=_resolution_j(zone.folder),
         update_period_s=UPDATE_PERIOD_S,
         wrap_n=_wrap_n(zone.folder),
         power_max_w=_power_max_w(zone.folder),
@@ -208,12 +207,23 @@ def _channel(zone: _Zone, labels: dict[_Key, str], descriptor: int) -> Channel:
     )
 
 
-def _wrap_n(folder: Path) -> int | None:
+def _range_uj(folder: Path) -> int | None:
     try:
         range_uj = int((folder / "max_energy_range_uj").read_text())
     except (OSError, ValueError):
         return None
-    return range_uj + 1 if range_uj > 0 else None
+    return range_uj if range_uj > 0 else None
+
+
+def _wrap_n(folder: Path) -> int | None:
+    range_uj = _range_uj(folder)
+    return None if range_uj is None else range_uj + 1
+
+
+def _resolution_j(folder: Path) -> float:
+    """The energy unit of the register: 61 µJ of most, 15.3 µJ of memory, 1 J of the platform on Sapphire Rapids."""
+    range_uj = _range_uj(folder)
+    return RESOLUTION_J if range_uj is None else max(COUNT_J, range_uj * COUNT_J / REGISTER_MAX_N)
 
 
 def _power_max_w(folder: Path) -> float:
