@@ -17,6 +17,7 @@ quickstart: $(VENV)/.run  ## Measure eleven small real models on ten tasks and r
 	$(BIN)/joulemark report $(RESULTS)
 	@echo
 	$(BIN)/joulemark explore $(RESULTS) --out $(RESULTS).html
+	@echo "to type joulemark alone: . $(BIN)/activate"
 
 # What measures real time does so while nothing else runs. Exit code 5: PYTEST_ARGS chose none of them. Both share the
 # miniature models that tests build.

@@ -49,6 +49,20 @@ class Total:
             return None
         return {str(kind): energy_j / total_j for kind, energy_j in self.by_provenance_j.items()}
 
+    def __str__(self) -> str:
+        """In one line: the energy with its interval, how it came about, and what it leaves out."""
+        from joulemark.units import show  # only to be read by people
+
+        if self.energy_j is not None:
+            said = f"{show(self.energy_j, 'j')} ({show(self.low_j, 'j')} to {show(self.high_j, 'j')})"
+        elif self.low_j:
+            said = f"at least {show(self.low_j, 'j')}" + (f", at most {show(self.high_j, 'j')}" if self.high_j else "")
+        else:
+            said = "unknown"
+        shares = ", ".join(f"{share:.0%} {kind}" for kind, share in (self.provenance or {}).items())
+        parts = [f"{self.boundary}: {said}", shares, "without " + ", ".join(self.missing) if self.missing else ""]
+        return "; ".join(part for part in (*parts, *self.reasons) if part)
+
 
 def total(
     measurement: Measurement,

@@ -39,6 +39,14 @@ def test_the_papers_cells() -> None:
     assert 100 * 3600 < total["duration_s"] < 1000 * 3600
 
 
+def test_what_many_cells_lack_is_said_once_in_words() -> None:
+    done = joulemark("plan", "paper-smoke", HF_HUB_OFFLINE="1", HF_HUB_CACHE="/nowhere")
+    assert sum(line.rstrip().endswith("missing 1") for line in done.stdout.splitlines()) == 11
+    assert done.stdout.count("HF_HUB_OFFLINE is set") == 1
+    assert "missing 1: model … is not on this machine, and the hub cannot be asked for it" in done.stdout
+    assert "this machine is another, and loading comes on top" in done.stdout
+
+
 def test_what_is_missing_is_said_for_each_cell() -> None:
     """Without a network nothing of the paper is here; with random weights nothing of it is needed."""
     found = json.loads(joulemark("plan", "paper-smoke", "--json", HF_HUB_OFFLINE="1", HF_HUB_CACHE="/nowhere").stdout)

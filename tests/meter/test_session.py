@@ -1,10 +1,13 @@
 """The public Python API."""
 
+import asyncio
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,8 +56,59 @@ def test_asking_too_early_says_so() -> None:
         _ = session.measurement
     with session:
         pass
-    with pytest.raises(ValueError, match="devise"):
+    with pytest.raises(ValueError, match="no boundary 'devise'; there are marginal, device, host, facility"):
         session.total("devise")
+    for pue_ratio in (0.5, -3.0, float("nan")):
+        with pytest.raises(ValueError, match="1 or more"):
+            session.total("facility", pue_ratio)
+
+
+def test_a_block_can_begin_and_end_where_no_statement_can_stand() -> None:
+    session = joulemark.measure()
+    with pytest.raises(NotMeasured):
+        session.stop()
+    session.start()
+    with session.window("part"):
+        time.sleep(0.1)
+    assert 0.1 <= session.stop().duration_s < 1.0
+    assert session.stop() is session.measurement
+    assert len(session.windows["part"]) == 1
+
+
+def test_a_total_is_a_line_to_read() -> None:
+    with joulemark.measure() as m:
+        time.sleep(0.1)
+    line = str(m.total("device"))
+    assert re.fullmatch(r"device: [\d.,]+ \S+ \([\d.,]+ \S+ to [\d.,]+ \S+\); \d+% \w+.*", line), line
+    assert re.match(r"host: at least [\d.,]+ \S+; without .*rest of the machine", str(m.total("host")))
+    assert str(m.total("marginal")).startswith("marginal: unknown; without ")
+
+
+def test_a_decorated_coroutine_is_measured_until_it_has_been_awaited() -> None:
+    @joulemark.measure()
+    async def answer(question: str) -> str:
+        await asyncio.sleep(0.2)
+        return question.upper()
+
+    async def both() -> list[str]:
+        return list(await asyncio.gather(answer("why"), answer("how")))
+
+    assert asyncio.run(both()) == ["WHY", "HOW"]
+    calls: list[Measurement] = answer.calls  # type: ignore[attr-defined]
+    assert [0.2 <= call.duration_s < 1.0 for call in calls] == [True, True]
+    assert asyncio.iscoroutinefunction(answer)
+
+
+def test_a_generator_cannot_be_decorated() -> None:
+    def tokens() -> Iterator[str]:
+        yield "a"
+
+    async def later() -> AsyncIterator[str]:
+        yield "a"
+
+    for function in (tokens, later):
+        with pytest.raises(TypeError, match="is a generator and works while others ask it"):
+            joulemark.measure()(function)
 
 
 def test_a_decorator_keeps_every_call() -> None:

@@ -12,14 +12,15 @@ from joulemark.measurement import BoundaryName
 from joulemark.records import Cell, Protocol, Run
 
 OWN_RUNS = "runs of this folder"
-PUBLISHED = f"{PAPER}: one A100, as published"
+PUBLISHED = f"{PAPER}: one A100, as published; this machine is another, and loading comes on top"
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """All repetitions of one cell, without loading; ``basis`` says where it comes from, ``None`` that nothing is known.
+    """All repetitions of one cell; ``basis`` says where it comes from, ``None`` that nothing is known.
 
-    Energy is inside the device boundary.
+    From runs of one's own, time has loading, warming up and idling in it; from published ones, only queries and idling.
+    Energy is that of the queries, inside the device boundary.
     """
 
     duration_s: float | None
@@ -41,7 +42,11 @@ def forecast(cell: Cell, protocol: Protocol, runs: Sequence[Run]) -> Forecast:
             if found.energy_j is not None
         ]
         energy_j = statistics.fmean(energies_j) * queries_n if energies_j else None
-        return Forecast(statistics.fmean(durations_s) * queries_n + pauses_s, energy_j, OWN_RUNS)
+        loads_s = [run.load.duration_s for run in measured if run.load is not None]
+        warmups_n = [run.warmup_n for run in measured if run.warmup_n is not None]
+        asked_n = queries_n + protocol.repeats_n * (statistics.fmean(warmups_n) if warmups_n else protocol.warmup_n)
+        loading_s = protocol.repeats_n * statistics.fmean(loads_s) if loads_s else 0.0
+        return Forecast(statistics.fmean(durations_s) * asked_n + loading_s + pauses_s, energy_j, OWN_RUNS)
     for reference in references():
         if (reference.purpose, reference.task, reference.model, reference.dataset) == (
             cell.purpose,

@@ -40,6 +40,7 @@ def show_plan(options: StudyOptions, only: tuple[str, ...], results: Path | None
             }
         )
         return
+    kinds, statuses = _statuses(cells, absent)
     protocol = study.protocol
     print(
         f"{printable(study.name)}   {len(cells)} cells × {protocol.repeats_n} repeats × {protocol.queries_n:,} queries"
@@ -49,11 +50,13 @@ def show_plan(options: StudyOptions, only: tuple[str, ...], results: Path | None
     print_table(
         ("task", "model", "dataset", "purpose", "time", "energy", "status"),
         [
-            (cell.task, cell.model, cell.dataset, str(cell.purpose), *_ahead(ahead), why or "ready")
-            for cell, why, ahead in zip(cells, absent, forecasts, strict=True)
+            (cell.task, cell.model, cell.dataset, str(cell.purpose), *_ahead(ahead), status)
+            for cell, status, ahead in zip(cells, statuses, forecasts, strict=True)
         ],
     )
     print()
+    for number, kind in enumerate(kinds, 1):
+        print(f"missing {number}: {printable(kind)}")
     if missing_n := len(cells) - absent.count(None):
         print(f"{missing_n} of {len(cells)} cells lack something here; `joulemark run` fetches what the hub has.")
     for line in _summary(forecasts):
@@ -76,6 +79,19 @@ def _cell(cell: Cell) -> dict[str, object]:
         "prompt": cell.settings.prompt,
         "generation": {key: settings[key] for key in generation},
     }
+
+
+def _statuses(cells: Sequence[Cell], absent: Sequence[str | None]) -> tuple[list[str], list[str]]:
+    """What is missing, each kind once with "…" for the names of models and datasets, and each cell's status."""
+    kinds: dict[str, int] = {}
+    statuses: list[str] = []
+    for cell, why in zip(cells, absent, strict=True):
+        if why is None:
+            statuses.append("ready")
+            continue
+        kind = why.replace(cell.model, "…").replace(cell.dataset, "…")
+        statuses.append(f"missing {kinds.setdefault(kind, len(kinds) + 1)}")
+    return list(kinds), statuses
 
 
 def _ahead(ahead: Forecast) -> tuple[str, str]:

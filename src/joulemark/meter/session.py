@@ -100,9 +100,16 @@ class Session:
         return self._measurement
 
     def total(self, boundary: str = "device", pue_ratio: float | None = None) -> Total:
-        """The energy of the block inside ``boundary``. Without an idle window, ``marginal`` is not known."""
+        """The energy of the block inside ``boundary``. Without an idle window, ``marginal`` is not known.
+
+        Raises :class:`ValueError` for another name, or a ``pue_ratio`` below 1.
+        """
         from joulemark.boundary import total  # after the block: a program that only measures loads less
 
+        if boundary not in list(BoundaryName):
+            raise ValueError(f"no boundary {boundary!r}; there are {', '.join(BoundaryName)}")
+        if pue_ratio is not None and not pue_ratio >= 1:
+            raise ValueError(f"a PUE of {pue_ratio!r}: a building draws at least what its machines do, so 1 or more")
         return total(self.measurement, BoundaryName(boundary), (), pue_ratio)
 
     def refresh(self) -> None:
@@ -195,6 +202,15 @@ class Session:
         if self._window is not None and self._thread == threading.get_ident():
             self._window.follow(inner)
 
+    def start(self) -> Session:
+        """Begin the block where no ``with`` statement can stand, in callbacks for example; :meth:`stop` ends it."""
+        return self.__enter__()
+
+    def stop(self) -> Measurement:
+        """End the block that :meth:`start` began. Raises :class:`NotMeasured` where none was begun."""
+        self.__exit__(None, None, None)
+        return self.measurement
+
     def __enter__(self) -> Session:
         """Open the window."""
         self._thread = threading.get_ident()
@@ -213,8 +229,31 @@ class Session:
             self._end_lap(self._queries.lap)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
-        """Decorate ``function``: each call is measured and appended to its attribute ``calls``."""
+        """Decorate ``function``: each call is measured and appended to its attribute ``calls``.
+
+        A call of an ``async`` function lasts until it has been awaited; what other tasks do meanwhile is in it.
+        Raises :class:`TypeError` for a generator, of which most is done after the call.
+        """
+        from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+
         calls: list[Measurement] = []
+        if isgeneratorfunction(function) or isasyncgenfunction(function):
+            raise TypeError(
+                f"{getattr(function, '__qualname__', function)} is a generator and works while others ask it: "
+                "put the loop that asks it into `with joulemark.measure():`"
+            )
+        if iscoroutinefunction(function):
+
+            @wraps(function)
+            async def awaited(*args: _P.args, **kwargs: _P.kwargs) -> object:
+                opened = _meter().begin(self._align)
+                try:
+                    return await function(*args, **kwargs)
+                finally:
+                    calls.append(opened.end())
+
+            awaited.calls = calls  # type: ignore[attr-defined]
+            return awaited  # type: ignore[return-value]  # what awaits it gets what it got before
 
         @wraps(function)
         def measured(*args: _P.args, **kwargs: _P.kwargs) -> _R:
