@@ -61,6 +61,9 @@ def test_repeats_give_an_interval() -> None:
     found = json.loads(joulemark("measure", *QUICK, "--repeats", 3, "--json", "--", "sleep", "0.1").stdout)
     assert found["repeats_n"] == 3
     assert found["duration_low_s"] < found["duration_s"] < found["duration_high_s"]
+    done = joulemark("measure", "--idle", 0, "--repeats", 2, "--", "sh", "-c", "exit 0")
+    assert done.stderr.lstrip().startswith("sh -c 'exit 0'   ")
+    assert "mean of 2 runs, as all energies below" in done.stderr
 
 
 def test_without_idle_nothing_is_said_above_idle() -> None:

@@ -54,7 +54,15 @@ def test_calibrating_and_costing() -> None:
     assert found["window_cost_s"] > 0
     done = joulemark("sensors", "--sensors", "fake", "--calibrate", "--cost")
     assert "Seen while reading" in done.stdout
+    assert "formula" not in done.stdout
     assert "A window, begin and end" in done.stdout
+
+
+def test_a_formula_is_not_calibrated() -> None:
+    done = joulemark("sensors", "--sensors", "modelled-dram", "--calibrate")
+    assert done.returncode == 0, done.stderr
+    assert "dram: a formula, of which there is nothing to calibrate" in done.stdout
+    assert "smallest step" not in done.stdout
 
 
 @pytest.mark.alone

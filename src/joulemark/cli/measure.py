@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import select
+import shlex
 import signal
 import statistics
 import subprocess
@@ -21,7 +22,7 @@ from joulemark.meter import Meter, Window, open_meter
 from joulemark.reasons import REASONS
 from joulemark.sensors import Setup
 from joulemark.sensors.conditions import conditions, disturbances
-from joulemark.units import UNKNOWN, WAIT_MAX_S, number, show
+from joulemark.units import UNKNOWN, WAIT_MAX_S, number, show, show_range, unit_for
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell says it
 BY_SIGNAL = 128
@@ -203,7 +204,7 @@ def _as_json(command: Sequence[str], repeats: Sequence[Repeat]) -> dict[str, obj
 
 def _print(command: Sequence[str], repeats: Sequence[Repeat]) -> None:
     """What was measured, on standard error: standard output is the command's."""
-    out: list[str] = ["", f"{' '.join(command)}   {_times(repeats)}", ""]
+    out: list[str] = ["", f"{shlex.join(command)}   {_times(repeats)}", ""]
     rows = [
         (
             f"{channel['name']}{'' if channel['in_use'] else ' (not ours)'}",
@@ -240,8 +241,9 @@ def _interval(energy_j: object, low_j: object, high_j: object) -> str:
     if not isinstance(high_j, float):
         return f"at least {show(low_j, 'j')}"
     if isinstance(energy_j, float) and abs(high_j + low_j - 2 * energy_j) <= ALIKE_RATIO * (high_j - low_j):
-        return f"± {show((high_j - low_j) / 2, 'j')}"
-    return f"{show(low_j, 'j')} to {show(high_j, 'j')}"
+        unit = unit_for(energy_j, "j")
+        return f"± {number((high_j - low_j) / 2 / unit.size)} {unit.symbol}"
+    return show_range(low_j, high_j, "j", energy_j if isinstance(energy_j, float) else None)
 
 
 def _boundary_line(boundary: BoundaryName, totals: Sequence[Total]) -> str:
@@ -249,10 +251,11 @@ def _boundary_line(boundary: BoundaryName, totals: Sequence[Total]) -> str:
     missing = ", ".join(dict.fromkeys(name for found in totals for name in found.missing))
     rest = f"   not counted: {missing}" if missing else ""
     if energy_j is None:
-        ends = [f"at least {show(low_j, 'j')}"] if low_j else []
-        ends += [f"at most {show(high_j, 'j')}"] if high_j is not None else []
-        return f"{boundary!s:<9} {', '.join(ends) or 'unknown'}{rest}"
-    return f"{boundary!s:<9} {show(energy_j, 'j')} ({show(low_j, 'j')} to {show(high_j, 'j')}){rest}"
+        bounds = [f"at least {show(low_j, 'j')}"] if low_j else []
+        bounds += [f"at most {show(high_j, 'j')}"] if high_j is not None else []
+        return f"{boundary!s:<9} {', '.join(bounds) or 'unknown'}{rest}"
+    ends = "" if low_j is None or high_j is None else f" ({show_range(low_j, high_j, 'j', energy_j)})"
+    return f"{boundary!s:<9} {show(energy_j, 'j')}{ends}{rest}"
 
 
 def _times(repeats: Sequence[Repeat]) -> str:
@@ -261,7 +264,7 @@ def _times(repeats: Sequence[Repeat]) -> str:
     parts = [show(durations.value, "s", 4)]
     if durations.high is not None:
         parts[0] += f" ± {number((durations.high - durations.value) / durations.value * 100, 2)} %"
-        parts.append(f"{len(repeats)} repeats")
+        parts.append(f"mean of {len(repeats)} runs, as all energies below")
     if code:
         parts.append(f"exit code {code}" if code > 0 else f"ended by {signal.Signals(-code).name}")
     return ", ".join(parts)

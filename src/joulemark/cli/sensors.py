@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -53,11 +54,7 @@ def show_sensors(setup: Setup, json_out: bool, *, calibrating: bool = False, cos
         else:
             print("Nothing can be measured here: energies will be unknown.")
         if calibrating:
-            print("\nSeen while reading for up to a second:")
-            print_table(
-                ("channel", "updates", "stated", "smallest step", "changes", "counter / gauge"),
-                [_seen_line(channel, seen[channel.name]) for channel in found.channels],
-            )
+            _print_seen(found.channels, seen)
         if costing:
             print("\nWhat reading costs:")
             print_table(
@@ -71,6 +68,22 @@ def show_sensors(setup: Setup, json_out: bool, *, calibrating: bool = False, cos
             print("\nLooked for in vain:")
             for absence in found.absences:
                 print(f"  {_absence(absence)}")
+
+
+def _print_seen(channels: Sequence[Channel], seen: Mapping[str, Calibration]) -> None:
+    """What calibrating shows of sensors, and which channels are none."""
+    print("\nSeen while reading for up to a second:")
+    if read := [channel for channel in channels if not _is_formula(channel)]:
+        print_table(
+            ("channel", "updates", "stated", "smallest step", "changes", "counter / gauge"),
+            [_seen_line(channel, seen[channel.name]) for channel in read],
+        )
+    if formulas := [channel.name for channel in channels if _is_formula(channel)]:
+        print(f"{', '.join(formulas)}: a formula, of which there is nothing to calibrate")
+
+
+def _is_formula(channel: Channel) -> bool:
+    return channel.provenance in (Provenance.MODELLED, Provenance.ASSUMED)
 
 
 def record_channels(setup: Setup, path: Path, duration_s: float) -> None:
@@ -101,7 +114,7 @@ def _window_cost_s(channels: tuple[Channel, ...]) -> float:
 def _seen(channel: Channel) -> Calibration:
     """What calibrating shows; a formula moves with the clock, so that of it only the cost of reading says anything."""
     seen = calibrate(channel)
-    if channel.provenance in (Provenance.MODELLED, Provenance.ASSUMED):
+    if _is_formula(channel):
         return replace(seen, update_period_s=None, resolution_j=None, ticks_n=0)
     return seen
 
@@ -111,14 +124,14 @@ def _seen_line(channel: Channel, seen: Calibration) -> tuple[str, ...]:
         channel.name,
         show(seen.update_period_s, "s"),
         show(channel.update_period_s, "s"),
-        show(seen.resolution_j, "j") if channel.quantity is Quantity.ENERGY else "power only",
+        show(seen.resolution_j, "step") if channel.quantity is Quantity.ENERGY else "power only",
         str(seen.ticks_n),
         "" if seen.counter_ratio is None else f"{seen.counter_ratio:.2f}",
     )
 
 
 def _line(channel: Channel) -> tuple[str, ...]:
-    resolution = show(channel.resolution_j, "j") if channel.quantity is Quantity.ENERGY else "power only"
+    resolution = show(channel.resolution_j, "step") if channel.quantity is Quantity.ENERGY else "power only"
     if channel.model_factor != 1:
         resolution = f"×/÷ {channel.model_factor:g}"
     elif channel.accuracy_ratio:
