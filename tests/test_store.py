@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from joulemark import store
-from joulemark.records import Cell, Failure, Inference, Machine, Protocol, Run, Study, TraceStep
+from joulemark.records import Cell, Failure, Inference, Machine, Protocol, Run, Settings, Study, TraceStep
 from joulemark.store import StoreError
 
 STUDY = Study("mine", (Cell("fill-mask", "./m", "d.jsonl"),), Protocol(queries_n=2, repeats_n=3))
@@ -103,6 +103,69 @@ def test_another_study_is_refused(folder: Path) -> None:
     with pytest.raises(StoreError, match="seed was 0 and is now 5"), store.open_for_writing(folder, other):
         pass
     assert len(store.read_runs(folder)) == 3
+
+
+def test_the_one_setting_that_differs_is_named(folder: Path) -> None:
+    (cell,) = STUDY.cells
+    for other, says in (
+        (replace(cell, settings=Settings(dtype="float16")), "settings.dtype was float32 and is now float16"),
+        (replace(cell, split="dev"), "split was None and is now dev"),
+        (replace(cell, split="dev", settings=Settings(dtype="float16")), "'mine' with other cells"),
+    ):
+        study = replace(STUDY, cells=(other,))
+        with pytest.raises(StoreError, match=says), store.open_for_writing(folder, study):
+            pass
+
+
+def test_a_study_of_which_nothing_was_measured_gives_way(tmp_path: Path) -> None:
+    other = replace(STUDY, protocol=replace(STUDY.protocol, seed=5))
+    failed = run(0, failure=Failure("load", "Error", "gone"))
+    with store.open_for_writing(tmp_path / "r", other) as taken_over:
+        assert taken_over is None
+        store.append(tmp_path / "r", failed, ())
+    before = (tmp_path / "r" / store.RUNS_FILE).read_bytes()
+    with store.open_for_writing(tmp_path / "r", STUDY) as taken_over:
+        assert taken_over is not None
+        assert "seed was 5 and is now 0" in taken_over
+        assert store.read_runs(tmp_path / "r") == ()
+    assert (tmp_path / "r" / store.FAILED_FILE).read_bytes() == before
+    assert store.read_study(tmp_path / "r") == STUDY
+
+
+@pytest.mark.parametrize("line", [b'{"run_id": 7}\n', b'{"run_id": "cut sh'])
+def test_a_line_that_cannot_be_read_may_have_been_measured(tmp_path: Path, line: bytes) -> None:
+    other = replace(STUDY, protocol=replace(STUDY.protocol, seed=5))
+    with store.open_for_writing(tmp_path / "r", other):
+        (tmp_path / "r" / store.RUNS_FILE).write_bytes(line)
+    with pytest.raises(StoreError, match="another study"), store.open_for_writing(tmp_path / "r", STUDY):
+        pass
+    assert (tmp_path / "r" / store.RUNS_FILE).read_bytes() == line
+
+
+def test_what_is_no_part_of_the_id_follows_the_study(folder: Path) -> None:
+    renamed = replace(STUDY, name="another", grid="FRA", description="now with a grid")
+    with store.open_for_writing(folder, renamed):
+        pass
+    assert store.read_study(folder) == renamed
+
+
+def test_a_folder_that_came_to_nothing_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+
+    def end_badly(place: Path, *runs: Run) -> None:
+        with store.open_for_writing(place, STUDY):
+            store.add_machine(place, Machine("cpu", 2, None, (), True, "6.1", "Linux"))
+            for one in runs:
+                store.append(place, one, ROWS)
+            raise RuntimeError
+
+    for place, runs in (("a/b", ()), ("mine/r", ()), ("mine", ()), ("c", (run(0),))):
+        with pytest.raises(RuntimeError):
+            end_badly(tmp_path / place, *runs)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["c", "mine"]
+    assert not (tmp_path / "mine" / "r").exists()
+    assert store.read_study(tmp_path / "mine") == STUDY
+    assert store.read_runs(tmp_path / "c") == (run(0),)
 
 
 def test_more_repeats_are_the_same_study(folder: Path) -> None:

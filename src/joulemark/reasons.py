@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -12,6 +13,9 @@ class Reason:
     meaning: str
     remedy: str
 
+
+# Codes of energies that nobody measured here, each with the word for them.
+MADE_UP = {"fake-sensor": "fake", "replayed": "replayed"}
 
 REASONS: dict[str, Reason] = {
     "read-failed": Reason("reading the channel failed during the window", "look at the kernel log and run again"),
@@ -129,7 +133,7 @@ REASONS: dict[str, Reason] = {
     "sampler-failed": Reason("the process that samples the gauges ended", "joulemark sensors says what it can read"),
     "fake-sensor": Reason("the fake sensor: nobody measured this", "use a real sensor"),
     "idle-drift": Reason("idle power before and after differ by more than 10 %", "let the machine settle first"),
-    "idle-not-measured": Reason("no idle window: nothing can be said above idle", "set idle_s above 0"),
+    "idle-not-measured": Reason("no idle window: nothing can be said above idle", "set idle_s above 0 (--idle)"),
     "foreign-load": Reason(
         "other processes used more than 10 % of the processors", "stop them, or measure on an idle machine"
     ),
@@ -157,8 +161,17 @@ REASONS: dict[str, Reason] = {
         "half of the inputs or more are as long as the longest that is read: they were cut there",
         "raise input_tokens_max_n, or take a model that reads more",
     ),
-    "warm-up-inside": Reason("the first tenth of the queries was more than 10 % slower", "raise warmup_n"),
+    "warm-up-inside": Reason("the first tenth of the queries was more than 10 % slower", "raise warmup_n (--warmup)"),
+    "queries-not-stated": Reason(
+        "nobody said on importing how many queries a run made: a run counts as one, and 1,000 queries are 1,000 runs",
+        "import the log again with --queries N, into another folder",
+    ),
     "assumed-constant": Reason(
         "nothing measured it: a constant was assumed for the whole window", "measure it; see joulemark sensors"
     ),
 }
+
+
+def made_up(codes: Iterable[str]) -> tuple[str, ...]:
+    """The words for energies with these codes that nobody measured here; none for measured ones."""
+    return tuple(dict.fromkeys(MADE_UP[code] for code in codes if code in MADE_UP))

@@ -6,6 +6,7 @@
     ├── study.json              the frozen study
     ├── machines/ID.json        what the runs were measured on
     ├── runs.jsonl              one run a line; the last line about a repetition counts
+    ├── logs/RUN.txt            what a repetition that failed had printed, its traceback last
     ├── inferences/RUN.parquet  one row a query
     └── traces/RUN.parquet      one row a step of a channel's power over time
 
@@ -17,11 +18,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shlex
 import sys
 import time
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
@@ -29,13 +31,15 @@ from typing import Any, Protocol, TypeVar, cast
 import msgspec
 
 from joulemark.failures import MendableError
-from joulemark.records import SCHEMA_VERSION, Inference, Machine, Run, Study, TraceStep
+from joulemark.records import SCHEMA_VERSION, Cell, Inference, Machine, Run, Settings, Study, TraceStep
 
 STUDY_FILE = "study.json"
 RUNS_FILE = "runs.jsonl"
+FAILED_FILE = "runs.jsonl.failed"
 MACHINES_FOLDER = "machines"
 INFERENCES_FOLDER = "inferences"
 TRACES_FOLDER = "traces"
+LOGS_FOLDER = "logs"
 LOCK_FILE = ".lock"
 UNFINISHED_S, UNFINISHED_TRIES_N = 0.02, 5
 BLOCK_BYTE = 2**18
@@ -56,14 +60,20 @@ class StoreError(MendableError):
 
 
 @contextmanager
-def open_for_writing(folder: Path, study: Study) -> Iterator[None]:
+def open_for_writing(folder: Path, study: Study) -> Iterator[str | None]:
     """Create ``folder`` for ``study`` or continue it, and keep other writers out until the context ends.
 
-    A torn last line, left by a machine that went down or a process that was killed, is moved aside. Raises
-    :class:`StoreError` when the folder holds another study, is in use, or cannot be written.
+    A torn last line, left by a machine that went down or a process that was killed, is moved aside. A folder of another
+    study in which nothing was measured is taken over; the context's value says so in a line. A folder that was created
+    here is removed again where the context ends with an error before any run was stored. Raises :class:`StoreError`
+    when the folder holds another study, is in use, or cannot be written.
     """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     with _plain_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise StoreError(f"{folder} is, or lies in, a file: give --out a folder, new or with results") from None
         lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
@@ -78,21 +88,39 @@ def open_for_writing(folder: Path, study: Study) -> Iterator[None]:
                 "use --out on another file system"
             ) from error
         with _plain_errors(folder):
-            _claim(folder, study)
+            taken_over = _claim(folder, study)
             _move_torn_line_aside(folder)
-        yield
+        yield taken_over
+    except BaseException:
+        if made:
+            _remove_unused(folder, made)
+        raise
     finally:
         os.close(lock)
 
 
-def append(folder: Path, run: Run, inferences: Sequence[Inference], trace: Sequence[TraceStep] = ()) -> None:
-    """Add one run with its queries and its trace. Raises :class:`StoreError`; what was stored before is untouched."""
+def append(
+    folder: Path, run: Run, inferences: Sequence[Inference], trace: Sequence[TraceStep] = (), log: str = ""
+) -> None:
+    """Add one run with its queries, its trace and what it printed. Raises :class:`StoreError`.
+
+    What was stored before is untouched.
+    """
     with _plain_errors(folder):
+        if log:
+            file = log_file(folder, run.run_id)
+            file.parent.mkdir(exist_ok=True)
+            _replace(file, log.encode(errors="replace"))
         if trace:
             _write_trace(folder / TRACES_FOLDER / f"{run.run_id}.parquet", trace)
         if inferences:
             _write_inferences(folder / INFERENCES_FOLDER / f"{run.run_id}.parquet", inferences)
         _append_line(folder / RUNS_FILE, msgspec.json.encode(run) + b"\n")
+
+
+def log_file(folder: Path, run_id: str) -> Path:
+    """Where the log of a repetition that failed is kept."""
+    return folder / LOGS_FOLDER / f"{run_id}.txt"
 
 
 def append_all(folder: Path, runs: Iterable[Run]) -> int:
@@ -154,7 +182,7 @@ def add_machine(folder: Path, machine: Machine) -> None:
 def read_study(folder: Path) -> Study:
     """The study of a folder. Raises :class:`StoreError`."""
     if not folder.is_dir():
-        raise StoreError(f"no results in {folder}: joulemark run STUDY --out {folder} makes them")
+        raise StoreError(f"no results in {folder}: joulemark run STUDY --out {shlex.quote(str(folder))} makes them")
     if not (folder / STUDY_FILE).is_file():
         raise StoreError(f"{folder} holds no results: there is no {STUDY_FILE} in it")
     with _plain_errors(folder):
@@ -304,21 +332,64 @@ def _read_rows(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _claim(folder: Path, study: Study) -> None:
-    """Write the study down, or see that the folder is this study's."""
+def _claim(folder: Path, study: Study) -> str | None:
+    """Write the study down, or see that the folder is this study's; a line about another one that gave way to it."""
     file = folder / STUDY_FILE
+    taken_over = None
     if file.exists():
         there = _decode(file.read_bytes(), Study, str(file))
-        if there.study_id != study.study_id:
+        if there.study_id == study.study_id:
+            # What is no part of the id follows the study as it is given now; repeats are never taken away.
+            repeats_n = max(there.protocol.repeats_n, study.protocol.repeats_n)
+            study = replace(study, protocol=replace(study.protocol, repeats_n=repeats_n))
+            if study == there:
+                return None
+        elif _may_hold_measured(folder):
             raise StoreError(
                 f"{folder} holds another study: {_difference(there, study)}. "
                 "Use another --out, or the options it was made with"
             )
-        if there.protocol.repeats_n >= study.protocol.repeats_n:
-            return
+        else:
+            taken_over = f"{folder} held another study ({_difference(there, study)}), of which nothing was measured"
+            if _put_failed_aside(folder):
+                taken_over += f"; its failed runs are in {FAILED_FILE}"
     elif any(entry.name != LOCK_FILE for entry in folder.iterdir()):
         raise StoreError(f"{folder} is not empty and holds no joulemark results: use another --out")
     _replace(file, _pretty(study))
+    return taken_over
+
+
+def _may_hold_measured(folder: Path) -> bool:
+    """Whether a run was measured, or a line cannot be read, which may have been one."""
+    try:
+        return any(run.failure is None for run in run_lines(folder, Run))
+    except StoreError:
+        return True
+
+
+def _put_failed_aside(folder: Path) -> bool:
+    """Move all runs out of the way, behind those that were moved before; whether there were any."""
+    file = folder / RUNS_FILE
+    if not file.exists():
+        return False
+    with (folder / FAILED_FILE).open("ab") as failed:
+        failed.write(file.read_bytes())
+        failed.flush()
+        os.fsync(failed.fileno())
+    file.unlink()
+    return True
+
+
+def _remove_unused(folder: Path, made: Sequence[Path]) -> None:
+    """Remove a folder that holds nothing of a run, and those above it that were made for it."""
+    with suppress(OSError):
+        if {entry.name for entry in folder.iterdir()} - {STUDY_FILE, MACHINES_FOLDER, LOCK_FILE}:
+            return
+        for file in (folder / STUDY_FILE, *(folder / MACHINES_FOLDER).glob("*.json"), folder / LOCK_FILE):
+            file.unlink(missing_ok=True)
+        for place in (folder / MACHINES_FOLDER, *made):
+            if place.is_dir():
+                place.rmdir()
 
 
 def _difference(there: Study, here: Study) -> str:
@@ -329,7 +400,26 @@ def _difference(there: Study, here: Study) -> str:
         before, now = getattr(there.protocol, key), getattr(here.protocol, key)
         if before != now:
             return f"{key} was {before} and is now {now}"
+    gone = [cell for cell in there.cells if cell not in here.cells]
+    new = [cell for cell in here.cells if cell not in there.cells]
+    if len(gone) == len(new):
+        changes = dict.fromkeys(change for pair in zip(gone, new, strict=True) for change in _changes(*pair))
+        if len(changes) == 1:
+            ((key, before, now),) = changes
+            return f"{key} was {before} and is now {now}"
     return f"'{there.name}' with other cells"
+
+
+def _changes(there: Cell, here: Cell) -> Iterator[tuple[str, str, str]]:
+    """The fields in which two cells differ, with both values as text."""
+    for kind, before, now, prefix in (
+        (Cell, there, here, ""),
+        (Settings, there.settings, here.settings, "settings."),
+    ):
+        for one in fields(kind):
+            values = getattr(before, one.name), getattr(now, one.name)
+            if one.name != "settings" and values[0] != values[1]:
+                yield f"{prefix}{one.name}", str(values[0]), str(values[1])
 
 
 def _move_torn_line_aside(folder: Path) -> None:

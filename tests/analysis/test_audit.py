@@ -377,6 +377,18 @@ CASES: dict[str, tuple[Callable[[Results], Results], Callable[[Results], Results
         each(lambda run: replace(run, reasons=("inputs-cut",)), of("small")),
         each(lambda run: replace(run, reasons=("harness-heavy",)), of("small")),
     ),
+    "JM129": (
+        each(lambda run: board(run, reasons=("fake-sensor",)), once),
+        each(lambda run: with_channels(run, channel(50.0, "dram-0", in_use=False, reasons=("fake-sensor",))), once),
+    ),
+    "JM130": (
+        each(lambda run: board(run, reasons=("replayed",)), once),
+        each(lambda run: board(run, reasons=("two-dies",)), once),
+    ),
+    "JM128": (
+        each(lambda run: replace(run, samples_sha256="other"), lambda run: run.cell == CELLS[0] and run.repeat_i > 5),
+        each(lambda run: replace(run, samples_sha256="other"), lambda run: run.cell == CELLS[0]),
+    ),
 }  # fmt: skip
 
 
@@ -392,6 +404,36 @@ def test_exactly_the_rule_fires(code: str) -> None:
 @pytest.mark.parametrize("code", CASES)
 def test_nothing_fires_where_it_nearly_does(code: str) -> None:
     assert codes(CASES[code][1](clean())) == set()
+
+
+def findings(results: Results) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for finding in audit(evidence(results.study, results.runs, (MACHINE,), results.claims)):
+        found.setdefault(finding.code, []).append(finding)
+    return found
+
+
+def test_one_repetition_is_a_finding() -> None:
+    (finding,) = findings(without(lambda run: run.repeat_i > 0)(clean()))["JM104"]
+    assert "6 of 6 cells" in finding.subject
+    assert "one repetition" in finding.message
+
+
+def test_the_spread_of_repetitions_is_not_the_whole_interval() -> None:
+    (finding,) = findings(CASES["JM104"][0](clean()))["JM104"]
+    assert "by the repetitions alone" in finding.message
+    assert "The sensors' part of the interval comes on top and stays" in finding.message
+
+
+def test_the_remedy_of_a_cold_start_goes_by_the_study() -> None:
+    def with_warmup(warmup_n: int) -> str:
+        study = replace(STUDY, protocol=replace(STUDY.protocol, warmup_n=warmup_n))
+        cold = each(lambda run: replace(run, reasons=("warm-up-inside",)))(replace(clean(), study=study))
+        (finding,) = findings(cold)["JM109"]
+        return str(finding.remedy)
+
+    assert with_warmup(5) == "warmup_n = 10 instead of 5 in the study, or --warmup 10"
+    assert with_warmup(30) == "warmup_n = 60 instead of 30 in the study, or --warmup 60"
 
 
 def test_drift_is_found_and_shows_in_the_blocks_too() -> None:

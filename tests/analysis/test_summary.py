@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from joulemark.analysis.summary import comparisons, rows
+from joulemark.analysis.cell_sums import fold, merged
+from joulemark.analysis.summary import comparisons, rows, rows_of
 from joulemark.impact.carbon import find_grid
 from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 from joulemark.records import Cell, Failure, Protocol, Purpose, Quality, Run, Study
@@ -37,7 +38,7 @@ def first(runs: Sequence[Run]):  # type: ignore[no-untyped-def]
 def test_energy_is_per_thousand_queries() -> None:
     row = first([run(SPECIFIC, repeat_i, energy_j) for repeat_i, energy_j in enumerate((9.0, 10.0, 11.0))])
     assert row.energy_per_1000_j == pytest.approx(1000.0)
-    assert row.spread_ratio == pytest.approx(4.3027 / 3**0.5 / 10, rel=1e-4)
+    assert row.repeats_half_width_ratio == pytest.approx(4.3027 / 3**0.5 / 10, rel=1e-4)
     assert row.energy_low_j == pytest.approx(1000 * 0.78, rel=0.01)
     assert row.energy_high_j == pytest.approx(1000 * 1.28, rel=0.01)
     assert row.duration_per_query_s == pytest.approx(0.2)
@@ -61,13 +62,39 @@ def test_one_unknown_repetition_leaves_the_mean_unknown() -> None:
     assert row.runs_n == 2
 
 
+def test_what_is_not_known_has_bounds() -> None:
+    """One repetition of 10 J within times and divided by 2, one whose energy lies between 4 and 30 J."""
+    unknown = run(SPECIFIC, 1, None)
+    assert unknown.measurement is not None
+    bounded = replace(unknown.measurement.channels[0], low_j=4.0, high_j=30.0)
+    bounded_run = replace(unknown, measurement=replace(unknown.measurement, channels=(bounded,)))
+    known = run(SPECIFIC, 0, 10.0, factor=2.0)
+    row = first([known, bounded_run])
+    assert row.energy_per_1000_j is None
+    assert row.energy_low_j == pytest.approx(100 * (5 + 4) / 2)
+    assert row.energy_high_j == pytest.approx(100 * (20 + 30) / 2)
+    parts = merged([fold([one], BoundaryName.DEVICE, frozenset()) for one in (known, bounded_run)])
+    assert rows_of(STUDY, parts, None)[0].energy_low_j == pytest.approx(row.energy_low_j)
+    boundless = first([known, unknown])
+    assert (boundless.energy_low_j, boundless.energy_high_j) == (pytest.approx(100 * (5 + 0) / 2), None)
+    nothing = first([unknown])
+    assert (nothing.energy_low_j, nothing.energy_high_j) == (None, None)
+
+
+def test_logged_carbon_is_of_the_devices() -> None:
+    logged = run(SPECIFIC, 0, 10.0, carbon_logged_g=0.5)
+    assert first([logged]).carbon_logged_per_1000_g == pytest.approx(50.0)
+    for boundary in (BoundaryName.HOST, BoundaryName.FACILITY, BoundaryName.MARGINAL):
+        assert rows(STUDY, [logged], boundary, None)[0].carbon_logged_per_1000_g is None
+
+
 def test_failed_runs_are_counted_and_left_out_of_means() -> None:
     failed = run(SPECIFIC, 1, None, measurement=None, quality=None, failure=Failure("load", "OSError", "gone"))
     row = first([run(SPECIFIC, 0, 10.0), failed])
     assert (row.runs_n, row.failed_n, row.queries_n) == (1, 1, 10)
     assert row.energy_per_1000_j == pytest.approx(1000.0)
     assert row.failure == "OSError: gone"
-    assert row.spread_ratio is None
+    assert row.repeats_half_width_ratio is None
 
 
 def test_a_cell_without_runs_has_a_row() -> None:

@@ -36,6 +36,7 @@ class Made:
     samples: str | None = "5a" * 32
     weights: str = "trained"
     failed_n: int = 0
+    reasons: tuple[str, ...] = ()  # of the channel
     others: Sequence[tuple[Component, float, float]] = ()  # further modelled channels: energy, factor
     machine: Machine = A100
     versions: dict[str, str] = field(default_factory=lambda: {"python": "3.11.7", "torch": "2.1.0"})
@@ -56,6 +57,7 @@ def channel(made: Made, energy_j: float | None) -> ChannelEnergy:
         (energy_j - budget.half_width_j) / made.model_factor,
         (energy_j + budget.half_width_j) * made.model_factor,
         budget,
+        reasons=made.reasons,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -26,11 +28,24 @@ def test_findings_of_a_real_run(results: Path) -> None:
     assert found["runs_n"] == 2
     by_code = {finding["code"]: finding for finding in found["findings"]}
     assert by_code["JM108"]["severity"] == "warning"  # --idle 0
+    assert by_code["JM129"]["severity"] == "error"  # --sensors fake
     assert all(finding["remedy"] and finding["message"] and finding["subject"] for finding in found["findings"])
     words = joulemark("audit", results)
     assert words.returncode == 1
     assert "JM108" in words.stdout
     assert "findings in 2 runs" in words.stdout
+
+
+def test_fake_energy_is_said_to_be_fake(results: Path) -> None:
+    assert "fake: counter 100 %" in joulemark("report", results).stdout
+    shown = joulemark("report", results, "--csv").stdout
+    rows = list(csv.DictReader(io.StringIO(shown)))
+    assert rows[0]["known_by"] == "fake: counter 100 %"
+    assert float(rows[0]["energy_low_j"]) < float(rows[0]["energy_per_1000_j"]) < float(rows[0]["energy_high_j"])
+    assert rows[0]["quality_metric"] == "accuracy"
+    assert float(rows[0]["carbon_per_1000_g"]) > 0
+    assert rows[-1]["energy_per_1000_j"] == ""
+    assert "the energy of both sides is fake" in joulemark("compare", results, results).stdout
 
 
 def test_claims_beside_the_results_are_held_against_them(results: Path) -> None:
@@ -55,6 +70,10 @@ def test_a_rule_is_explained() -> None:
     assert done.stdout.startswith("JM104")
     assert "What to do" in done.stdout
     assert "did you mean JM104" in complains(joulemark("audit", "--explain", "JM0104"))
+    found = json.loads(joulemark("audit", "--explain", "JM104", "--json").stdout)
+    assert (found["code"], found["severity"]) == ("JM104", "warning")
+    assert found["explanation"] in done.stdout
+    assert "leave out one of the two" in complains(joulemark("audit", "results", "--explain", "JM104"))
 
 
 def test_what_does_not_fit_is_named(tmp_path: Path) -> None:

@@ -152,6 +152,24 @@ def test_one_repetition_is_said_to_be_one(tmp_path: Path) -> None:
     shown = joulemark("compare", tmp_path / "a", tmp_path / "b").stdout
     assert "ratio 2.00, one repetition in a and b: no interval" in shown
     assert "times" not in shown
+    assert shown.splitlines()[-1].endswith("beyond its row; the only row is not tested.")
+    assert "! the only row: a single repetition" in shown
+
+
+def test_the_only_run_that_failed_is_told_as_one(tmp_path: Path) -> None:
+    folder(tmp_path / "a", Made(SUMMARY, [100, 101, 102]))
+    folder(tmp_path / "b", Made(SUMMARY, [], failed_n=1))
+    assert "the only run of b failed" in joulemark("compare", tmp_path / "a", tmp_path / "b").stdout
+
+
+def test_what_nobody_measured_is_told(tmp_path: Path) -> None:
+    """Energies that a fake sensor or a trace gave look like counted ones: the words say what they are."""
+    for name, reasons in (("a", ()), ("b", ("replayed",))):
+        folder(tmp_path / name, Made(SUMMARY, [100, 101, 102], reasons=reasons))
+    shown = joulemark("compare", tmp_path / "a", tmp_path / "b").stdout
+    assert "counter against replayed counter" in shown
+    assert "! the only row: the energy of one side is replayed: nobody measured it" in shown
+    assert "replayed: counter 100 %" in joulemark("report", tmp_path / "b").stdout
 
 
 def test_nothing_known_is_nothing_said(tmp_path: Path) -> None:

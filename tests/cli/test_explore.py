@@ -64,15 +64,19 @@ def test_without_results_it_names_some(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_mistake_is_one_line(tmp_path: Path) -> None:
     mine = one_run(tmp_path / "mine")
+    study = tmp_path / "study.toml"
+    study.write_text("mine")
     for arguments, why in (
         (("nowhere",), "no results in nowhere"),
         ((mine, "--out", mine), "holds results"),
         ((mine, "--out", tmp_path / "none" / "page.html"), "there is no folder"),
         ((mine, "--serve", "--out", "page.html"), "leave out --serve"),
         ((mine, "--port", "80"), "--port is for --serve"),
+        ((mine, "--out", study), "is no .html page"),
         ((mine, "--serve", "--port", "99999"), "from 0 to 65535"),
     ):
         assert why in complains(joulemark("explore", *arguments)), arguments
+    assert study.read_text() == "mine"
     assert sorted(file.name for file in mine.iterdir()) == [
         ".lock", "inferences", "machines", "runs.jsonl", "study.json",
     ]  # fmt: skip

@@ -156,6 +156,20 @@ def test_a_cell_of_a_results_folder(folder: Path) -> None:
     assert one["carbon_g"]["value"] == pytest.approx(found["carbon_g"]["value"] / 1000)
 
 
+def test_an_unknown_model_gets_those_there_are(folder: Path) -> None:
+    message = complains(joulemark("impact", folder, "--model", "distilbert"))
+    assert "no model 'distilbert' among these results" in message
+    assert "there are small-model, large-model, broken" in message
+
+
+def test_the_example_names_a_model_of_the_quickstart() -> None:
+    study = (Path(__file__).parents[2] / "src" / "joulemark" / "catalogue" / "studies" / "quickstart.toml").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "impact.md").read_text()
+    for text in (joulemark("impact", "--help").stdout, page):
+        model = text.split("impact results/quickstart --model ")[1].split()[0]
+        assert f'{model}"' in study
+
+
 def test_the_grid_of_a_study_goes_before_the_machine_s(folder: Path) -> None:
     found = answer(folder, "--model", "small", JOULEMARK_GRID="FRA")
     assert found["carbon_g"]["value"] == pytest.approx(0.02 * 472.94)
@@ -263,6 +277,7 @@ def test_lists() -> None:
         (["1kWh", "--year-at", "5"], "no rate"),
         (["1kWh", "--per", "0"], "above 0"),
         (["1kWh", "--device", "abacus"], "nothing known"),
+        (["1kWh", "--device", "A100x"], "nearest: NVIDIA A100"),
         (["1kWh", "--hours", "3"], "--device"),
         (["1kWh", "--device", "NVIDIA L4", "--hours", "-1"], "0 hours or more"),
         (["1kWh", "--model", "x"], "chooses cells"),

@@ -43,6 +43,23 @@ def test_an_import_is_a_results_folder(tmp_path: Path, log: Path) -> None:
     assert "all-boards-counted" in shown
 
 
+def test_what_nobody_said_of_the_queries_stays_with_the_cells(tmp_path: Path, log: Path) -> None:
+    joulemark("import", log, "--out", tmp_path / "told", "--queries", 1000)
+    joulemark("import", log, "--out", tmp_path / "untold")
+    told, untold = (joulemark("report", tmp_path / name).stdout for name in ("told", "untold"))
+    assert "queries-not-stated (the only row): nobody said" in untold
+    assert "queries-not-stated" not in told
+
+
+def test_notes_on_imported_runs_advise_nothing_that_their_reader_could_not_do(tmp_path: Path, log: Path) -> None:
+    joulemark("import", log, "--out", tmp_path / "r")
+    shown = joulemark("report", tmp_path / "r").stdout
+    assert "all-boards-counted (the only row): several boards" in shown
+    assert "CUDA_VISIBLE_DEVICES" not in shown
+    assert "joulemark sensors" not in shown
+    assert "--pue does not change" in complains(joulemark("report", tmp_path / "r", "--pue", "1.2"))
+
+
 def test_importing_again_does_not_count_twice(tmp_path: Path, log: Path) -> None:
     for _ in range(2):
         assert joulemark("import", log, "--out", tmp_path / "r").returncode == 0

@@ -1,6 +1,7 @@
 """``joulemark measure -- COMMAND``."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -71,6 +72,11 @@ def test_without_idle_nothing_is_said_above_idle() -> None:
     assert found["boundaries"]["marginal"]["energy_j"] is None
     assert "idle" in found["boundaries"]["marginal"]["missing"]
     assert "idle-not-measured" in found["reasons"]
+    shown = joulemark("measure", "--idle", 0, "--sensors", "fake", "--", "sleep", "0.1").stderr
+    assert "set idle_s above 0 (--idle)" in shown
+    told = re.search(r"device +[\d.,]+ (\S+) \([\d.,]+ to [\d.,]+ (\S+)\)", shown)
+    assert told is not None, shown
+    assert told[1] == told[2]
 
 
 @pytest.mark.parametrize(("command", "code"), [("no-such-command", 127), ("/", 126)])

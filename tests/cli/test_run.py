@@ -351,7 +351,8 @@ def test_a_mistake_in_a_study_is_one_line(tmp_path: Path, before: str, after: st
 def test_mistakes_on_the_command_line(tmp_path: Path, both: Path) -> None:
     assert "no study" in complains(joulemark("run", "quickstrat", "--out", tmp_path / "r"))
     assert "matches no cell" in complains(joulemark("run", "quickstart", "--only", "nothing", "--out", tmp_path / "r"))
-    assert "queries_n" in complains(joulemark("run", "quickstart", "--queries", 0, "--out", tmp_path / "r"))
+    assert "--queries 0 must be" in complains(joulemark("run", "quickstart", "--queries", 0, "--out", tmp_path / "r"))
+    assert "--warmup -1 must be" in complains(joulemark("run", "quickstart", "--warmup", -1, "--out", tmp_path / "r"))
     assert "no sensor" in complains(joulemark("run", "quickstart", "--sensors", "rapple", "--out", tmp_path / "r"))
     assert "no folder" in complains(joulemark("sensors", "--sysfs", tmp_path / "sys"))
     assert "no results in" in complains(joulemark("report", tmp_path / "nowhere"))

@@ -30,6 +30,15 @@ def test_what_was_imported_is_exported_as_it_was(tmp_path: Path) -> None:
         assert one[column] == row("3.3")[column]
 
 
+def test_the_platform_is_exported_and_not_the_kernel(tmp_path: Path) -> None:
+    (tmp_path / "e.csv").write_text(text(HEADERS["3.3"], row("3.3")))
+    found = import_logs([tmp_path / "e.csv"], 1000)
+    (run,) = found.runs
+    own = replace(found.machines[0], kernel="6.1.0-18-amd64", system="Linux-6.1-x86_64-with-glibc2.36")
+    (one,) = codecarbon_rows([replace(run, machine_id=own.machine_id)], [own], None)
+    assert one["os"] == "Linux-6.1-x86_64-with-glibc2.36"
+
+
 def test_an_export_can_be_imported_again(tmp_path: Path) -> None:
     (tmp_path / "e.csv").write_text(text(HEADERS["3.3"], row("3.3")))
     found = import_logs([tmp_path / "e.csv"], 1000)

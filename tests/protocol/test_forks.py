@@ -91,7 +91,9 @@ def test_what_is_imported_ahead_asks_nvml_and_not_cuda(preload: str) -> None:
 
 
 def test_a_model_that_does_not_fit_is_given_up_at_once(tmp_path: Path) -> None:
-    module = "import torch\nraise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 40 GiB.')\n"
+    module = (
+        "import torch\nanswer = print\nraise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 40 GiB')\n"
+    )
     (tmp_path / "large.py").write_text(module)
     (tmp_path / "d.csv").write_text("text,label\nfine,positive\n")
     done = joulemark(

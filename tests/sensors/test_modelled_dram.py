@@ -20,6 +20,7 @@ def test_memory_counts_by_the_gigabyte_within_a_factor(tmp_path: Path) -> None:
         window = Meter(found.channels).begin()
         time.sleep(0.1)
         measurement = window.end()
+    assert found.channels[0].device == "64 GiB of memory, 9.6 W"
     (energy,) = measurement.channels
     assert energy.component is Component.DRAM
     assert energy.provenance is Provenance.MODELLED

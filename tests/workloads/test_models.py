@@ -93,6 +93,15 @@ def test_a_head_that_the_folder_lacks_has_random_weights(encoder: Path) -> None:
     assert "tensors of BertForMaskedLM are not in the folder" in quality.reason
 
 
+def test_a_miniature_that_was_made_for_another_task(reviews: Cell) -> None:
+    other = replace(reviews, task="summarization", dataset="miniature:articles")
+    assert "was made for text-classification, not for summarization" in str(missing(other))
+    with pytest.raises(WorkloadError, match="was made for text-classification, not for summarization"):
+        prepare(other)
+    prepare(prompted := replace(reviews, model="miniature:prompted-decoder"))  # as a classifier, which it is not
+    assert "has no weights for text-classification" in _refusal(prompted)
+
+
 def test_a_model_of_another_kind(encoder: Path) -> None:
     said = _refusal(Cell("image-classification", str(encoder), "miniature:digits"))
     assert f"{encoder} does not load for image-classification" in said

@@ -110,6 +110,8 @@ class CellSums:
     failure: Failure | None = None  # the first
     energy_j: Moments = field(default_factory=Moments)
     unknown_n: int = 0  # runs whose energy is not known
+    unknown_low_j: Moments = field(default_factory=Moments)  # the bounds of their energies, of those that have one
+    unknown_high_j: Moments = field(default_factory=Moments)
     energy_logs: Moments = field(default_factory=Moments)  # logarithms, where all bounds are positive
     below: list[float] = field(default_factory=lambda: [0.0, 0.0])  # sums of value − low, log(value ÷ low)
     above: list[float] = field(default_factory=lambda: [0.0, 0.0])
@@ -124,7 +126,8 @@ class CellSums:
     load_s: float = 0.0
     load_n: int = 0
     durations_per_query_s: float = 0.0  # the sum
-    carbon_g: Moments = field(default_factory=Moments)  # as logged by another tool, per 1,000 queries
+    imported_n: int = 0  # runs that another tool measured
+    carbon_g: Moments = field(default_factory=Moments)  # as logged by it, of the devices, per 1,000 queries
     carbon_all_g: float = 0.0  # the same with loading, all runs
     quality: Moments = field(default_factory=Moments)
     quality_metric: str | None = None
@@ -159,6 +162,7 @@ class CellSums:
             return
         self.runs_n += 1
         self.queries_n += run.queries_n
+        self.imported_n += run.source is not None
         self.durations_per_query_s += window.duration_s / run.queries_n
         plan = _plan(
             tuple(
@@ -175,7 +179,7 @@ class CellSums:
         if self.blocks is not None and energy_j is not None and energy_j > 0:
             self.blocks[run.repeat_i] = Block(energy_j / run.queries_n, run.samples_sha256, plan.kinds)
             self.samples_n = self.samples_n or run.samples_n
-        if run.carbon_logged_g is not None:
+        if run.carbon_logged_g is not None and boundary is BoundaryName.DEVICE:
             self.carbon_g.add(run.carbon_logged_g * PER_N / run.queries_n)
             self.carbon_all_g += run.carbon_logged_g * _with_load(window, load)
         if run.quality is not None:
@@ -235,6 +239,9 @@ class CellSums:
             self.reasons[code] = None
         if found.energy_j is None or found.low_j is None or found.high_j is None:
             self.unknown_n += 1
+            for bound_j, seen in ((found.low_j, self.unknown_low_j), (found.high_j, self.unknown_high_j)):
+                if bound_j is not None:
+                    seen.add(bound_j * PER_N / queries_n)
             return None
         for kind, energy_j in found.by_provenance_j.items():
             self.by_provenance_j[kind] = self.by_provenance_j.get(kind, 0.0) + energy_j
@@ -277,8 +284,8 @@ class CellSums:
     def merge(self, other: CellSums) -> None:
         """The runs of ``other``, which came later, as well."""
         for name in (
-            "runs_n", "failed_n", "queries_n", "unknown_n", "unsplit_j", "all_j", "load_all_j", "load_s", "load_n",
-            "carbon_all_g", "quality_scored_n", "durations_per_query_s",
+            "runs_n", "failed_n", "queries_n", "unknown_n", "imported_n", "unsplit_j", "all_j", "load_all_j",
+            "load_s", "load_n", "carbon_all_g", "quality_scored_n", "durations_per_query_s",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("failure", "quality_reason", "samples_n"):
@@ -288,8 +295,8 @@ class CellSums:
         if not self.quality_seen:
             self.quality_seen, self.quality_metric = other.quality_seen, other.quality_metric
         for name in (
-            "energy_j", "energy_logs", "carbon_g", "quality", "input_tokens_per_query",
-            "output_tokens_per_query",
+            "energy_j", "energy_logs", "unknown_low_j", "unknown_high_j", "carbon_g", "quality",
+            "input_tokens_per_query", "output_tokens_per_query",
         ):  # fmt: skip
             getattr(self, name).merge(getattr(other, name))
         for name in ("others", "phases_s"):
@@ -327,6 +334,19 @@ class CellSums:
         if self.low_not_negative and found.low is not None:
             return Interval(found.value, max(0.0, found.low), found.high)
         return found
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """Least and greatest mean energy per 1,000 queries where it is not known, as far as every repetition has one.
+
+        Another set of repetitions may have others: their spread is not in it. Zero bounds nothing.
+        """
+        known_j = self.energy_j.mean * self.energy_j.n
+        low_j, high_j = self.unknown_low_j, self.unknown_high_j
+        n = self.energy_j.n + self.unknown_n
+        least_j = (known_j - self.below[0] + low_j.mean * low_j.n) / n if low_j.n == self.unknown_n > 0 else 0.0
+        most_j = (known_j + self.above[0] + high_j.mean * high_j.n) / n if high_j.n == self.unknown_n > 0 else None
+        return least_j if least_j > 0 else None, most_j
 
 
 def _with_load(window: Measurement, load: Measurement | None) -> float:

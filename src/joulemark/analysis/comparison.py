@@ -36,6 +36,7 @@ from joulemark.analysis.matching import (
     paired,
     samples_differ,
 )
+from joulemark.reasons import made_up
 from joulemark.records import Cell, Purpose
 
 KIND_MIN_SHARE = 0.01  # a smaller part of the energy does not decide on how it is known
@@ -67,11 +68,13 @@ class Side:
     duration_per_query_s: float | None
     quality: float | None
     quality_metric: str | None
+    made_up: tuple[str, ...]  # "fake" or "replayed": of an energy that nobody measured
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """How the energy is known, in the order of the alphabet."""
-        return tuple(sorted(kind for kind, share in (self.provenance or {}).items() if share >= KIND_MIN_SHARE))
+        kinds = sorted(kind for kind, share in (self.provenance or {}).items() if share >= KIND_MIN_SHARE)
+        return tuple(" ".join((*self.made_up, kind)) for kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,7 @@ def _side(one: Measured) -> Side:
         duration_per_query_s=sums.durations_per_query_s / sums.runs_n if sums.runs_n else None,
         quality=sums.quality.mean if sums.quality.n else None,
         quality_metric=sums.quality_metric if sums.quality.n else None,
+        made_up=made_up(sums.reasons),
     )
 
 
@@ -264,7 +268,8 @@ def _no_energy(one: Measured) -> str | None:
     """Why there is no energy to compare; ``None`` where there is."""
     sums = one.sums
     if not sums.runs_n:
-        return f"all {sums.failed_n} runs of {one.name} failed"
+        which = "the only run" if sums.failed_n == 1 else f"all {sums.failed_n} runs"
+        return f"{which} of {one.name} failed"
     if sums.energy is None:
         how_often = f" in {sums.unknown_n} of {sums.runs_n} runs" if sums.energy_j.n else ""
         missing = "idle was not measured" if "idle" in sums.missing else ", ".join(sums.missing) + " not known"

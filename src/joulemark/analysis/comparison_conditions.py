@@ -134,6 +134,11 @@ def _row_agreements(comparison: Comparison) -> list[Agreement]:
     return same
 
 
+def of_rows(rows_n: int, all_n: int) -> str:
+    """So many of all rows, in words."""
+    return "the only row" if rows_n == all_n == 1 else f"{rows_n:,} of {all_n:,} rows"
+
+
 def findings(comparison: Comparison) -> list[Finding]:
     """What a reader has to know before believing a difference."""
     rows, pairs = comparison.rows, comparison.pairs
@@ -141,8 +146,12 @@ def findings(comparison: Comparison) -> list[Finding]:
 
     def tell(rows_n: int, message: str) -> None:
         if rows_n:
-            found.append(Finding(f"{rows_n:,} of {len(rows):,} rows", message))
+            found.append(Finding(of_rows(rows_n, len(rows)), message))
 
+    for word in dict.fromkeys(word for row in rows for side in (row.a, row.b) for word in side.made_up):
+        sides = [(word in row.a.made_up, word in row.b.made_up) for row in rows]
+        which = "both sides" if all(map(all, filter(any, sides))) else "one side"
+        tell(sum(map(any, sides)), f"the energy of {which} is {word}: nobody measured it")
     copies_n = [len(set(pair.a.under.marks) & set(pair.b.under.marks)) for pair in pairs]
     tell(
         sum(n > 0 for n in copies_n),

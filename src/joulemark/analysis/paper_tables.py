@@ -40,11 +40,15 @@ SPREAD_RULE = "sample standard deviation over all runs of the task, each per 1,0
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its key in a row, its heading, and the significant digits that people are shown (text: ``None``)."""
+    """One column: its key in a row, its heading, and the significant digits that people are shown (text: ``None``).
+
+    ``as_given``: a figure that somebody printed or gave, which is shown with its own digits.
+    """
 
     key: str
     heading: str
     digits: int | None = None
+    as_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +161,8 @@ def _energy_by_task(cells: Sequence[CellSums], is_paper: bool) -> Table:
         Column("std_kwh", "std", 3),
         Column("models_n", "models", 6),
         Column("runs_n", "runs", 6),
-        Column("printed_mean_kwh", "printed", 4),
-        Column("printed_std_kwh", "printed std", 4),
+        Column("printed_mean_kwh", "printed", 4, as_given=True),
+        Column("printed_std_kwh", "printed std", 4, as_given=True),
     )
     return Table(2, "Energy per 1,000 queries by task, task-specific models", columns, tuple(rows), tuple(notes))
 
@@ -205,8 +209,8 @@ def _multi_purpose(cells: Sequence[CellSums], grid: Grid | None) -> Table:
         Column("energy_kwh", "kWh per 1,000", 3),
         Column("carbon_g", "g CO2e", 4),
         Column("datasets_n", "datasets", 6),
-        Column("printed_energy_kwh", "printed kWh", 4),
-        Column("printed_carbon_g", "printed g", 4),
+        Column("printed_energy_kwh", "printed kWh", 4, as_given=True),
+        Column("printed_carbon_g", "printed g", 4, as_given=True),
     )
     notes = ["means over datasets, each dataset counting once"]
     if grid is None and any(row["carbon_g"] is not None for row in rows):
@@ -256,8 +260,12 @@ def _lengths(cells: Sequence[CellSums]) -> Table:
 
 def _parity(cells: Sequence[CellSums], projection: Projection) -> Table:
     rows: list[dict[str, Value]] = []
+    per_query_words = "kWh a query"
+    if projection.pue_ratio != 1:
+        # Training is counted at the machines, and so is the energy in the column.
+        per_query_words = f"({per_query_words} × PUE {projection.pue_ratio:g})"
     notes = [
-        "parity: (training + fine-tuning) ÷ energy of a query; the training energies are themselves estimates",
+        f"parity: (training + fine-tuning) ÷ {per_query_words}; the training energies are themselves estimates",
     ]
     published = {row["model"]: row for row in read_catalogue("training.csv")}
     names = dict.fromkeys([*published, *projection.training])
@@ -291,16 +299,16 @@ def _parity(cells: Sequence[CellSums], projection: Projection) -> Table:
         rows.append(row)
     columns = [
         Column("model", "model"),
-        Column("training_kwh", "training, kWh", 6),
-        Column("finetuning_kwh", "fine-tuning, kWh", 6),
+        Column("training_kwh", "training, kWh", 6, as_given=True),
+        Column("finetuning_kwh", "fine-tuning, kWh", 6, as_given=True),
         Column("inference_kwh", "kWh a query", 3),
         Column("parity_n", "parity, queries", 3),
-        Column("printed_inference_kwh", "printed kWh", 3),
+        Column("printed_inference_kwh", "printed kWh", 3, as_given=True),
         Column("printed_parity_n", "printed parity", 9),
         Column("parity_from_printed_n", "of its inputs", 9),
     ]
     if projection.queries_per_day:
-        columns += [Column("days", "days", 3), Column("year_kwh", "kWh a year", 3)]
+        columns += [Column("days", "days", 3), Column("year_kwh", f"kWh a year, PUE {projection.pue_ratio:g}", 3)]
         notes.append(f"at {projection.queries_per_day:,.0f} queries a day, PUE {projection.pue_ratio:g}")
     return Table(5, "Training against inference", tuple(columns), tuple(rows), tuple(notes))
 

@@ -112,7 +112,9 @@ def _repeated(one: CellSums, row: dict[str, str]) -> CellSums:
         )
         one.below = [part * n for part in one.below]
         one.above = [part * n for part in one.above]
-    one.carbon_g = _moments(row, "carbon", "_g", 1.0)
+    if one.carbon_g.n:
+        one.carbon_g = _moments(row, "carbon", "_g", 1.0)
+    one.imported_n = n
     one.durations_per_query_s = float(row["duration_s"]) / PER_N * n
     one.load_n = int(row["load_n"])
     return one

@@ -165,6 +165,7 @@ class _Line(msgspec.Struct, gc=False):
     output_tokens_n: int | None = None
     phases: list[_Phase] = []
     reasons: tuple[str, ...] = ()
+    source: str | None = None
     carbon_logged_g: float | None = None
     schema_version: int = 1
 

@@ -12,13 +12,17 @@ from joulemark.analysis.interval import CONFIDENCE, Interval, ratio_interval
 from joulemark.boundary import Total, total
 from joulemark.impact.carbon import Grid, carbon_g
 from joulemark.measurement import BoundaryName, Provenance
+from joulemark.reasons import made_up
 from joulemark.records import Cell, Purpose, Run, Study
 from joulemark.student import t_quantile
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One cell of a report. ``None`` is not known; energies are per 1,000 queries inside the report's boundary."""
+    """One cell of a report. ``None`` is not known; energies are per 1,000 queries inside the report's boundary.
+
+    Where the energy is not known, ``energy_low_j`` and ``energy_high_j`` are bounds of it, as far as there are any.
+    """
 
     task: str
     model: str
@@ -31,7 +35,7 @@ class Row:
     energy_per_1000_j: float | None
     energy_low_j: float | None
     energy_high_j: float | None
-    spread_ratio: float | None  # half-width of the interval over repetitions alone, as a share of the mean
+    repeats_half_width_ratio: float | None  # of the 95 % interval over repetitions alone, as a share of the mean
     provenance: Mapping[str, float] | None
     duration_per_query_s: float | None
     quality: float | None
@@ -47,6 +51,7 @@ class Row:
     failure: str | None
     dataset_config: str | None
     carbon_logged_per_1000_g: float | None  # what the tool made of it from whose log the runs are
+    imported: bool  # another tool measured all of its runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Comparison:
     specific_quality: float | None
     quality_metric: str | None
     provenance: tuple[str, ...]
+    made_up: tuple[str, ...]  # "fake" or "replayed": of energies that nobody measured here
 
 
 def rows(study: Study, runs: Iterable[Run], boundary: BoundaryName, grid: Grid | None) -> tuple[Row, ...]:
@@ -135,6 +141,7 @@ def run_total(run: Run, boundary: BoundaryName) -> Total | None:
 
 def _row(sums: CellSums, grid: Grid | None, pue_ratio: float) -> Row:
     cell, energy = sums.cell, sums.energy
+    low_j, high_j = (energy.low, energy.high) if energy else sums.bounds
     return Row(
         task=cell.task,
         model=cell.model,
@@ -145,9 +152,9 @@ def _row(sums: CellSums, grid: Grid | None, pue_ratio: float) -> Row:
         failed_n=sums.failed_n,
         queries_n=sums.queries_n,
         energy_per_1000_j=energy.value if energy else None,
-        energy_low_j=energy.low if energy else None,
-        energy_high_j=energy.high if energy else None,
-        spread_ratio=_spread_ratio(sums),
+        energy_low_j=low_j,
+        energy_high_j=high_j,
+        repeats_half_width_ratio=_repeats_half_width_ratio(sums),
         provenance=_shares(sums),
         duration_per_query_s=sums.durations_per_query_s / sums.runs_n if sums.runs_n else None,
         quality=_mean(sums.quality),
@@ -163,6 +170,7 @@ def _row(sums: CellSums, grid: Grid | None, pue_ratio: float) -> Row:
         failure=f"{sums.failure.kind}: {sums.failure.message}" if sums.failure else None,
         dataset_config=cell.dataset_config,
         carbon_logged_per_1000_g=sums.carbon_g.mean if sums.carbon_g.n == sums.runs_n > 0 else None,
+        imported=sums.imported_n == sums.runs_n > 0,
     )
 
 
@@ -170,7 +178,7 @@ def _mean(moments: Moments) -> float | None:
     return moments.mean if moments.n else None
 
 
-def _spread_ratio(sums: CellSums) -> float | None:
+def _repeats_half_width_ratio(sums: CellSums) -> float | None:
     energy = sums.energy_j
     if sums.unknown_n or energy.sd is None or energy.mean <= 0:
         return None
@@ -211,4 +219,5 @@ def comparison(prompted_id: str, specific_id: str, sums: Mapping[str, CellSums])
         specific_quality=_mean(specific.quality),
         quality_metric=prompted.quality_metric,
         provenance=tuple(dict.fromkeys(str(kind) for some in kinds for kind in some)),
+        made_up=made_up((*prompted.reasons, *specific.reasons)),
     )

@@ -47,11 +47,22 @@ SplitOption = Annotated[str | None, typer.Option("--split", help="The split of i
 ColumnOption = Annotated[
     list[str] | None, typer.Option("--column", help="text=review: the task's column and the dataset's.")
 ]
-QueriesOption = Annotated[int | None, typer.Option("--queries", help="Queries per run.")]
-RepeatsOption = Annotated[int | None, typer.Option("--repeats", help="Repetitions per cell.")]
-SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of the order.")]
+QueriesOption = Annotated[
+    int | None, typer.Option("--queries", help="Queries per run [default: the study's, else 1000].")
+]
+RepeatsOption = Annotated[
+    int | None, typer.Option("--repeats", help="Repetitions per cell [default: the study's, else 10].")
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of the order [default: the study's, else 0].")]
+WarmupOption = Annotated[
+    int | None,
+    typer.Option("--warmup", help="Queries before those measured, at least; 0: none [default: the study's, else 10]."),
+]
 IdleOption = Annotated[
-    float | None, typer.Option("--idle", help="Seconds of idle before and after each repetition; 0: none.")
+    float | None,
+    typer.Option(
+        "--idle", help="Seconds of idle before and after each repetition; 0: none [default: the study's, else 10]."
+    ),
 ]
 WeightsOption = Annotated[
     str | None, typer.Option("--weights", help="random: the true-size architecture alone, nothing is downloaded.")
@@ -120,6 +131,7 @@ def plan_command(
     queries: QueriesOption = None,
     repeats: RepeatsOption = None,
     seed: SeedOption = None,
+    warmup: WarmupOption = None,
     idle: IdleOption = None,
     weights: WeightsOption = None,
     setting: SettingOption = None,
@@ -148,6 +160,7 @@ def plan_command(
         queries,
         repeats,
         seed,
+        warmup,
         idle,
         weights,
         tuple(setting or ()),
@@ -168,6 +181,7 @@ def run_command(
     queries: QueriesOption = None,
     repeats: RepeatsOption = None,
     seed: SeedOption = None,
+    warmup: WarmupOption = None,
     idle: IdleOption = None,
     weights: WeightsOption = None,
     setting: SettingOption = None,
@@ -199,6 +213,7 @@ def run_command(
         queries,
         repeats,
         seed,
+        warmup,
         idle,
         weights,
         tuple(setting or ()),
@@ -224,7 +239,9 @@ def report_command(
         int | None, typer.Option("--table", min=1, max=6, help="A table of Luccioni et al. (2024), with its figures.")
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table in Markdown.")] = False,
-    csv_out: Annotated[bool, typer.Option("--csv", help="Print the table as CSV, in full precision.")] = False,
+    csv_out: Annotated[
+        bool, typer.Option("--csv", help="Print the table, or the rows of the report, as CSV in full precision.")
+    ] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Print the table in LaTeX.")] = False,
     training: Annotated[
         list[str] | None, typer.Option("--training", help="Table 5: MODEL=KWH or MODEL=KWH+KWH (with fine-tuning).")
@@ -252,16 +269,35 @@ def report_command(
     Examples:
       joulemark report results/quickstart
       joulemark report results/quickstart --grid FRA --boundary marginal
+      joulemark report results/quickstart --csv
       joulemark report luccioni2024 --table 2 --markdown
       joulemark report luccioni2024 --figure 1 --figure 4 --to figures
       joulemark report results/mine --table 5 --training my-model=1200+80 --queries-per-day 1e6 --pue 1.2
     """
+    from joulemark.cli.report_options import ReportOptions, checked
+
+    form = checked(
+        ReportOptions(
+            json=json_out,
+            markdown=markdown,
+            csv=csv_out,
+            latex=latex,
+            totals=totals,
+            table=table,
+            figures=bool(figure),
+            boundary=boundary,
+            pue=pue,
+            training=bool(training),
+            queries_per_day=queries_per_day is not None,
+            to=to is not None,
+            formats=bool(formats),
+        )
+    )
     if figure:
         from joulemark.analysis.figures import FORMATS
         from joulemark.cli.report_figure import show_figures
 
-        if to is None:
-            raise MendableError("--figure needs a folder to draw into: --to DIR")
+        assert to is not None
         show_figures(results, figure, to, tuple(formats or FORMATS), boundary, grid, json_out)
         return
     from joulemark.cli.report import show_report
@@ -271,10 +307,9 @@ def report_command(
     if totals:
         show_totals(results, grid, json_out)
     elif table is not None:
-        form = "json" if json_out else "markdown" if markdown else "csv" if csv_out else "latex" if latex else "text"
         show_table(results, TableOptions(table, form, boundary, grid, tuple(training or ()), queries_per_day, pue))
     else:
-        show_report(results, boundary, grid, pue, json_out)
+        show_report(results, boundary, grid, pue, form)
 
 
 @app.command("explore")
@@ -392,8 +427,10 @@ def audit_command(
     """
     from joulemark.cli.audit import explain_rule, show_audit
 
+    if explain is not None and results is not None:
+        raise MendableError("--explain is of a rule, whatever the results: leave out one of the two")
     if explain is not None:
-        explain_rule(explain)
+        explain_rule(explain, json_out)
     elif results is None:
         raise MendableError("name a results folder, or --explain a rule")
     else:
@@ -464,7 +501,7 @@ def impact_command(
     \b
     Examples:
       joulemark impact 1.35kWh --grid aws:us-west-2 --explain
-      joulemark impact results/quickstart --model distilbert --grid FRA --pue 1.2 --year-at 1000000/day
+      joulemark impact results/quickstart --model sentiment-encoder --grid FRA --pue 1.2 --year-at 1000000/day
       joulemark impact --list grids --search oregon
     """
     from joulemark.cli.impact import ImpactOptions, show_impact

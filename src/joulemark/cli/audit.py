@@ -9,7 +9,7 @@ from dataclasses import asdict
 from joulemark.analysis.audit import RULES, Finding, audit, evidence, find_rule
 from joulemark.analysis.claims import claims_of
 from joulemark.analysis.results import open_results, runs_of
-from joulemark.cli.table import print_json, printable
+from joulemark.cli.table import counted, print_json, printable
 from joulemark.failures import MendableError
 
 
@@ -34,12 +34,12 @@ def show_audit(place: str, json_out: bool) -> None:
     else:
         for finding in findings:
             _print(finding)
-        print(f"{_count(len(findings), 'finding')} in {_count(len(runs), 'run')} by {len(RULES)} rules.", end="")
+        print(f"{counted(len(findings), 'finding')} in {counted(len(runs), 'run')} by {len(RULES)} rules.", end="")
         print(f"   joulemark audit --explain {findings[0].code}" if findings else "")
     sys.exit(1 if findings else 0)
 
 
-def explain_rule(code: str) -> None:
+def explain_rule(code: str, json_out: bool = False) -> None:
     """Print what a rule tests, and why."""
     rule = find_rule(code)
     if rule is None:
@@ -47,13 +47,13 @@ def explain_rule(code: str) -> None:
         near = difflib.get_close_matches(code.upper(), codes, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(codes)}"
         raise MendableError(f"no rule {printable(code)}; {hint}")
+    if json_out:
+        words = ("code", "severity", "title", "explanation", "remedy")
+        print_json({word: str(getattr(rule, word)) for word in words})
+        return
     print(f"{rule.code}   {rule.title}   ({rule.severity})\n\n{rule.explanation}\n\nWhat to do: {rule.remedy}")
 
 
 def _print(finding: Finding) -> None:
     print(f"{finding.code}  {finding.severity:<8}{printable(finding.subject)}: {printable(finding.message)}")
     print(f"{'':15}→ {printable(finding.remedy)}\n")
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -14,7 +14,7 @@ from joulemark.analysis.comparison_conditions import Agreement, Finding, conditi
 from joulemark.analysis.matching import Change, Folder, matched
 from joulemark.analysis.results import open_results, sums_of
 from joulemark.cli.report import chosen_boundary
-from joulemark.cli.table import print_json, print_table, printable
+from joulemark.cli.table import counted, print_json, print_table, printable
 from joulemark.failures import MendableError
 from joulemark.measurement import BoundaryName
 from joulemark.protocol.study import StudyError, select
@@ -265,11 +265,7 @@ def _arrow(change: Change) -> str:
 def _print_only(name: str, cells: Sequence[Cell]) -> None:
     if cells:
         told = _some([f"{cell.task}: {cell.model} × {cell.dataset}" for cell in cells])
-        print("\n" + printable(f"Only in {name}, {_count(len(cells), 'cell')}: {told}"))
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+        print("\n" + printable(f"Only in {name}, {counted(len(cells), 'cell')}: {told}"))
 
 
 def _print_conditions(different: Sequence[Change], same: Sequence[Agreement], rows_n: int) -> None:
@@ -290,16 +286,10 @@ def _print_conditions(different: Sequence[Change], same: Sequence[Agreement], ro
 def summary_sentence(summary: Summary, names: tuple[str, str]) -> str:
     """What all rows of known energy say together."""
     a, b = names
-    not_shown = f"{summary.not_shown_n:,} of {_count(summary.rows_n, 'row')} not significant"
-    others = [not_shown]
-    if summary.not_tested_n:
-        others.append(f"{summary.not_tested_n:,} not tested")
-    if summary.unknown_n:
-        others.append(f"{summary.unknown_n:,} without a known energy")
-    counts = ", ".join(others)
+    counts = _counts(summary)
     if summary.ratio is None:
         return f"nothing can be said of {a} and {b}; {counts}."
-    mean = f"geometric mean of {_count(summary.models_n, 'model')}"
+    mean = f"geometric mean of {counted(summary.models_n, 'model')}"
     if summary.verdict is Verdict.NOT_TESTED:
         if summary.models_n == 1:
             return (
@@ -316,6 +306,16 @@ def summary_sentence(summary: Summary, names: tuple[str, str]) -> str:
         )
     times = _times(summary.ratio, summary.ratio_low, summary.ratio_high)
     return f"{b} needs {times} {_direction(summary.ratio)} energy than {a} ({mean}); {counts}."
+
+
+def _counts(summary: Summary) -> str:
+    """Of how many rows nothing is shown, in words."""
+    told = [(summary.not_shown_n, "not significant"), (summary.not_tested_n, "not tested")]
+    told.append((summary.unknown_n, "without a known energy"))
+    if summary.rows_n == 1:
+        return next((f"the only row is {what}" for n, what in told if n), "the only row is significant")
+    parts = [f"{summary.not_shown_n:,} of {summary.rows_n:,} rows not significant"]
+    return ", ".join([*parts, *(f"{n:,} {what}" for n, what in told[1:] if n)])
 
 
 def _print_json(

@@ -111,6 +111,8 @@ def _target(options: ExploreOptions) -> Path:
         raise MendableError(f"{target} holds results: choose another --out for the pages")
     if not _is_site(options) and not target.parent.is_dir():
         raise MendableError(f"there is no folder {target.parent}: make it, or choose another --out")
+    if not _is_site(options) and target.exists() and target.suffix.lower() not in (".html", ".htm"):
+        raise MendableError(f"{target} is there and is no .html page: choose another --out")
     return target
 
 

@@ -11,7 +11,7 @@ from joulemark.analysis.reference import PAPER
 from joulemark.analysis.results import open_results, runs_of
 from joulemark.analysis.summary import rows
 from joulemark.impact.embodied import Device, device_or_none, find_device
-from joulemark.impact.facts import nearest
+from joulemark.impact.facts import listed, nearest
 from joulemark.impact.quantity_text import energy_j, looks_like_energy
 from joulemark.impact.ranged import ImpactError, Ranged, times
 from joulemark.measurement import BoundaryName, Component
@@ -140,7 +140,7 @@ def _chosen(found: Sequence[Subject], choice: Choice) -> tuple[Subject, ...]:
         exact = [one for one in left if getattr(one, name) == wanted]
         part = [one for one in left if wanted.casefold() in getattr(one, name).casefold()]
         if not exact and not part:
-            raise ImpactError(f"no {name} '{wanted}' among these results{nearest(wanted, names)}")
+            raise ImpactError(f"no {name} '{wanted}' among these results{nearest(wanted, names)}{listed(names)}")
         left = exact or part
     return tuple(left)
 

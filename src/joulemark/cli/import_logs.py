@@ -22,7 +22,7 @@ def import_command(sources: Sequence[Path], out: Path, queries_n: int | None, js
     if queries_n is not None and queries_n < 1:
         raise MendableError("--queries is how many queries each run made: at least 1")
     try:
-        found = import_logs(sources, queries_n or 1)
+        found = import_logs(sources, queries_n)
     except LogError as error:
         print(f"joulemark: {printable(str(error))}", file=sys.stderr)
         return 1

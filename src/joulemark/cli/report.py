@@ -8,23 +8,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from joulemark.analysis.cell_sums import CellSums
+from joulemark.analysis.comparison_conditions import of_rows
 from joulemark.analysis.results import open_results, sums_of
 from joulemark.analysis.summary import Comparison, Row, compared_cells, comparisons_of, in_facility, rows_of
-from joulemark.cli.table import print_json, print_table, printable
+from joulemark.cli.table import counted, print_json, print_table, printable
+from joulemark.cli.table_formats import csv_text
 from joulemark.failures import MendableError
 from joulemark.impact import grids
 from joulemark.impact.carbon import Grid, GridError
 from joulemark.impact.facilities import Facility, find_pue
 from joulemark.measurement import BoundaryName
-from joulemark.reasons import REASONS
+from joulemark.reasons import REASONS, made_up
 from joulemark.records import Purpose, Study
 from joulemark.units import UNKNOWN, Unit, number, show, unit_for
 
 SENTENCES_MAX_N = 12  # comparisons that are told one by one
 
 
-def show_report(place: str, boundary_name: str, grid_name: str | None, pue_text: str | None, json_out: bool) -> None:
-    """Print a row per cell and what the comparison of prompted and task-specific models says."""
+def show_report(
+    place: str, boundary_name: str, grid_name: str | None, pue_text: str | None, form: str = "text"
+) -> None:
+    """Print a row per cell and what the comparison of prompted and task-specific models says.
+
+    ``form`` is "text", "json", or "csv" (the rows alone). Raises :class:`~joulemark.failures.MendableError`.
+    """
     boundary = chosen_boundary(boundary_name)
     results = open_results(place)
     study = results.study
@@ -36,8 +43,15 @@ def show_report(place: str, boundary_name: str, grid_name: str | None, pue_text:
     table = rows_of(study, sums, grid, pue.amount.value)
     if of_building:
         table = tuple(in_facility(row, pue.amount.value) for row in table)
+    logged = grid is None and any(row.carbon_logged_per_1000_g is not None for row in table)
+    if pue_text is not None and grid is None and not of_building:
+        carbon = "carbon is as logged, which --pue does not change" if logged else "--pue multiplies carbon"
+        raise MendableError(f"{carbon}: choose a --grid, or --boundary facility for the building's energy")
     pairs = comparisons_of(study, sums)
-    if json_out:
+    if form == "csv":
+        print(_csv(table, boundary, logged), end="")
+        return
+    if form == "json":
         print_json(
             {
                 "study": study.name,
@@ -51,7 +65,6 @@ def show_report(place: str, boundary_name: str, grid_name: str | None, pue_text:
             }
         )
         return
-    logged = grid is None and any(row.carbon_logged_per_1000_g is not None for row in table)
     _print_heading(study, boundary, grid, pue, logged)
     _print_rows(table, logged)
     _print_notes(table)
@@ -68,8 +81,8 @@ def _by_task(pairs: Sequence[Comparison]) -> list[str]:
         mean = statistics.geometric_mean(ratios)
         lines.append(
             f"{printable(task)}: a prompted generative model needed {number(mean)} times the energy of a fine-tuned "
-            f"one on the same samples (geometric mean of {len(ratios)} pairs, {number(min(ratios))} to "
-            f"{number(max(ratios))}; --json has every pair with its interval)."
+            f"one on the same samples (geometric mean of {len(ratios)} pairs, ranging from "
+            f"{number(min(ratios))} to {number(max(ratios))}; --json has every pair with its interval)."
         )
     return lines
 
@@ -95,6 +108,8 @@ def sentence(pair: Comparison) -> str:
     caveat = ""
     if set(pair.provenance) & {"modelled", "assumed"}:
         caveat = " Part or all of that energy is modelled; the model's factor is the same for both."
+    if pair.made_up:
+        caveat += f" That energy is {' and '.join(pair.made_up)}: nobody measured it."
     return printable(
         f"On {samples} of {pair.dataset}, the prompted generative model {pair.prompted} {verdict} "
         f"the fine-tuned {pair.specific}{interval}{qualities}.{caveat}"
@@ -132,9 +147,12 @@ def _print_heading(study: Study, boundary: BoundaryName, grid: Grid | None, pue:
     if grid is not None:
         told = f"{grid.year or 'year not stated'}, {grid.basis}, {grid.kind}"
         where = f"grid {grid.name} {number(grid.intensity_g_per_kwh)} g/kWh ({told}) · PUE {number(pue.amount.value)}"
+    elif pue.amount.value != 1:
+        where = f"{where} · PUE {number(pue.amount.value)}"
     print(
         f"{printable(study.name)}   energy per 1,000 queries   "
-        f"{len(study.cells)} cells × {protocol.repeats_n} repeats × {protocol.queries_n:,} queries"
+        f"{counted(len(study.cells), 'cell')} × {counted(protocol.repeats_n, 'repeat')} × "
+        f"{protocol.queries_n:,} {'query' if protocol.queries_n == 1 else 'queries'}"
     )
     print(f"boundary {boundary} · {where}\n")
 
@@ -145,14 +163,15 @@ def _print_outside(study: Study, sums: Mapping[str, CellSums]) -> None:
     outside = [one.runs_n + one.failed_n for cell_id, one in sums.items() if cell_id not in listed]
     if outside:
         print(
-            f"\n{sum(outside):,} runs of {len(outside)} cells that the study does not list are in no row; "
+            f"\n{counted(sum(outside), 'run')} of {counted(len(outside), 'cell')} that the study does not list are "
+            "in no row; "
             "report --totals counts them"
         )
 
 
 def _print_rows(table: tuple[Row, ...], logged: bool) -> None:
     """One unit for all energies and one for all carbon, so that rows can be compared at a glance."""
-    energy = _common_unit([row.energy_per_1000_j for row in table], "j")
+    energy = _common_unit([row.energy_per_1000_j or row.energy_low_j for row in table], "j")
     carbon = _common_unit([_carbon_g(row, logged) for row in table], "g")
     several = len({(row.task, row.model, row.purpose) for row in table}) < len(table)
     headings = (
@@ -178,7 +197,7 @@ def _carbon_g(row: Row, logged: bool) -> float | None:
 
 
 def _line(row: Row, energy: Unit, carbon: Unit, logged: bool, several: bool) -> tuple[str, ...]:
-    interval = UNKNOWN
+    interval, spread = UNKNOWN, row.repeats_half_width_ratio
     if row.energy_low_j is not None and row.energy_high_j is not None:
         interval = f"{_in(row.energy_low_j, energy)} to {_in(row.energy_high_j, energy)}"
     quality = row.quality_reason or UNKNOWN
@@ -191,9 +210,9 @@ def _line(row: Row, energy: Unit, carbon: Unit, logged: bool, several: bool) -> 
         row.task,
         row.model + (" (prompted)" if row.purpose is Purpose.MULTI_PURPOSE else ""),
         *((f"{row.dataset} ({row.dataset_config})" if row.dataset_config else row.dataset,) if several else ()),
-        _in(row.energy_per_1000_j, energy),
+        _energy(row, energy),
         interval,
-        f"± {number(row.spread_ratio * 100, 2)} %" if row.spread_ratio is not None else UNKNOWN,
+        f"± {number(spread * 100, 2)} %" if spread is not None else UNKNOWN,
         _shares(row),
         show(row.duration_per_query_s, "s"),
         quality,
@@ -205,10 +224,37 @@ def _in(value: float | None, unit: Unit) -> str:
     return UNKNOWN if value is None else number(value / unit.size)
 
 
+def _energy(row: Row, unit: Unit) -> str:
+    """The energy, or where it is not known the least that it can be."""
+    if row.energy_per_1000_j is None and row.energy_low_j:
+        return f"≥ {_in(row.energy_low_j, unit)}"
+    return _in(row.energy_per_1000_j, unit)
+
+
 def _shares(row: Row) -> str:
     if row.provenance is None:
         return UNKNOWN
-    return ", ".join(f"{kind} {share * 100:.0f} %" for kind, share in row.provenance.items() if share > 0)
+    shares = ", ".join(f"{kind} {share * 100:.0f} %" for kind, share in row.provenance.items() if share > 0)
+    return ": ".join((*made_up(row.reasons), shares))
+
+
+def _csv(table: Sequence[Row], boundary: BoundaryName, logged: bool) -> str:
+    """The rows in base units and full precision; what is not known is empty."""
+    header = (
+        "task", "model", "dataset", "dataset_config", "purpose", "boundary", "runs_n", "failed_n", "energy_per_1000_j",
+        "energy_low_j", "energy_high_j", "repeats_half_width_ratio", "known_by", "duration_per_query_s", "quality",
+        "quality_metric", "carbon_per_1000_g", "reasons",
+    )  # fmt: skip
+    lines = [
+        (
+            row.task, row.model, row.dataset, row.dataset_config, str(row.purpose), str(boundary), row.runs_n,
+            row.failed_n, row.energy_per_1000_j, row.energy_low_j, row.energy_high_j, row.repeats_half_width_ratio,
+            None if row.provenance is None else _shares(row), row.duration_per_query_s, row.quality,
+            row.quality_metric, _carbon_g(row, logged), " ".join(row.reasons),
+        )
+        for row in table
+    ]  # fmt: skip
+    return csv_text(header, lines)
 
 
 def _print_notes(table: tuple[Row, ...]) -> None:
@@ -216,9 +262,10 @@ def _print_notes(table: tuple[Row, ...]) -> None:
     modelled = [row for row in table if row.provenance and row.provenance["modelled"] + row.provenance["assumed"] > 0]
     if modelled:
         most = max(row.provenance["modelled"] + row.provenance["assumed"] for row in modelled if row.provenance)
+        remedy = ": joulemark sensors says what would measure it"
         lines.append(
-            f"◐ up to {most * 100:.0f} % of the energy is modelled, not measured: "
-            "joulemark sensors says what would measure it"
+            f"◐ up to {most * 100:.0f} % of the energy is modelled, not measured"
+            + ("" if all(row.imported for row in modelled) else remedy)
         )
     missing = dict.fromkeys(name for row in table for name in row.missing)
     if missing:
@@ -230,8 +277,10 @@ def _print_notes(table: tuple[Row, ...]) -> None:
         reason = REASONS.get(code)
         if reason is None or code == "modelled":
             continue
-        rows_n = sum(code in row.reasons for row in table)
-        lines.append(f"{code} ({rows_n} of {len(table)} rows): {reason.meaning}; {reason.remedy}")
+        with_it = [row for row in table if code in row.reasons]
+        # Who reads another's logs cannot measure anew.
+        remedy = "" if all(row.imported for row in with_it) else f"; {reason.remedy}"
+        lines.append(f"{code} ({of_rows(len(with_it), len(table))}): {reason.meaning}{remedy}")
     if lines:
         print()
     for line in lines:

@@ -13,6 +13,7 @@ from joulemark.cli.table import print_json, print_table, printable
 from joulemark.cli.table_formats import as_csv, as_latex, as_markdown, cells, numeric_columns
 from joulemark.failures import MendableError
 from joulemark.impact.facilities import find_pue
+from joulemark.impact.facts import listed, nearest
 from joulemark.measurement import BoundaryName
 from joulemark.units import J_PER_KWH
 
@@ -36,7 +37,15 @@ def show_table(place: str, options: TableOptions) -> None:
     boundary = chosen_boundary(options.boundary)
     results = open_results(place)
     grid = chosen_grid(options.grid, results.study)
-    table = paper_table(options.number, results.study, sums_of(results, boundary), grid, projection)
+    sums = sums_of(results, boundary)
+    known = [cell.model for cell in results.study.cells if (one := sums.get(cell.cell_id)) and one.energy]
+    for model in projection.training:
+        if model not in known:
+            raise MendableError(
+                f"--training {printable(model)}: these results have no known energy of such a model"
+                f"{nearest(model, known) or listed(known)}"
+            )
+    table = paper_table(options.number, results.study, sums, grid, projection)
     if options.form == "json":
         print_json(
             {

@@ -23,6 +23,7 @@ class StudyOptions:
     queries: int | None = None
     repeats: int | None = None
     seed: int | None = None
+    warmup: int | None = None
     idle_s: float | None = None
     weights: str | None = None
     settings: tuple[str, ...] = ()  # "batch_n=8"
@@ -32,23 +33,37 @@ def chosen_study(options: StudyOptions) -> Study:
     """The study with the options in place of its own values.
 
     Raises:
-        StudyError: there is no such study, or an option does not fit.
+        StudyError: there is no such study or grid, or an option does not fit.
     """
     study = _study(options)
+    _check_grid(study, options)
     given = {
-        "queries_n": options.queries,
-        "repeats_n": options.repeats,
-        "seed": options.seed,
-        "idle_s": options.idle_s,
+        "queries_n": ("--queries", options.queries),
+        "repeats_n": ("--repeats", options.repeats),
+        "seed": ("--seed", options.seed),
+        "warmup_n": ("--warmup", options.warmup),
+        "idle_s": ("--idle", options.idle_s),
     }
-    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    study = replace(study, protocol=checked_protocol(replace(study.protocol, **changes), study.name))
+    changes: dict[str, Any] = {key: value for key, (_, value) in given.items() if value is not None}
+    flags = {key: flag for key, (flag, value) in given.items() if value is not None}
+    study = replace(study, protocol=checked_protocol(replace(study.protocol, **changes), study.name, flags))
     settings = {key: _value(text) for key, text in _pairs("--set", options.settings).items()}
     if "trust" in settings:
         settings["trust"] = str(settings["trust"]).split(",")
     if options.weights is not None:
         settings["weights"] = options.weights
     return with_settings(study, settings, "--set") if settings else study
+
+
+def _check_grid(study: Study, options: StudyOptions) -> None:
+    """Refuse a grid that no report would know, before hours are spent on measuring."""
+    if study.grid:
+        from joulemark.impact.grids import GridError, find_grid
+
+        try:
+            find_grid(study.grid)
+        except GridError as error:
+            raise StudyError(f"{options.name}: grid: {error}") from error
 
 
 def _study(options: StudyOptions) -> Study:

@@ -50,6 +50,11 @@ def print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2))
 
 
+def counted(n: int, noun: str) -> str:
+    """A number of things: "1 run", "2 runs"."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 def printable(text: str) -> str:
     """``text`` on one line without control characters, which a name from a file could carry."""
     return "".join(character if character.isprintable() else " " for character in text)

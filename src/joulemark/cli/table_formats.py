@@ -6,11 +6,13 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
-from joulemark.analysis.paper_tables import Table, Value
+from joulemark.analysis.paper_tables import Column, Table, Value
 from joulemark.cli.table import printable
 from joulemark.units import UNKNOWN, number
 
+PLAIN_MIN, PLAIN_MAX = 1e-7, 1e12  # numbers that can be read without an exponent
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -30,8 +32,8 @@ _LATEX = {
 }
 
 
-def shown(value: Value, digits: int | None) -> str:
-    """A value as people read it."""
+def shown(value: Value, digits: int | None, plain: bool = False, as_given: bool = False) -> str:
+    """A value as people read it; ``plain``: without an exponent, ``as_given``: with its own digits."""
     if value is None:
         return UNKNOWN
     if isinstance(value, bool):
@@ -39,13 +41,24 @@ def shown(value: Value, digits: int | None) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return number(value, digits or 3)
+        return f"{Decimal(f'{value:.12g}').normalize():,f}" if as_given else number(value, digits or 3, plain)
     return printable(value)
 
 
 def cells(table: Table) -> list[list[str]]:
-    """All rows as people read them."""
-    return [[shown(row.get(column.key), column.digits) for column in table.columns] for row in table.rows]
+    """All rows as people read them, the numbers of a column in one style."""
+    columns = [
+        [shown(row.get(column.key), column.digits, _is_mixed(table, column), column.as_given) for row in table.rows]
+        for column in table.columns
+    ]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _is_mixed(table: Table, column: Column) -> bool:
+    """Whether some numbers of a column would have an exponent and others none."""
+    values = [value for row in table.rows if isinstance(value := row.get(column.key), float) and value]
+    exponents = {"e" in number(value, column.digits or 3) for value in values}
+    return len(exponents) > 1 and all(PLAIN_MIN <= abs(value) < PLAIN_MAX for value in values)
 
 
 def numeric_columns(table: Table) -> tuple[int, ...]:

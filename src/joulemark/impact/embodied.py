@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,8 +48,15 @@ def find_device(name: str) -> Device:
     found = device_or_none(name)
     if found is None:
         names = [row["id"] for row in read_facts("embodied.csv")]
-        raise ImpactError(f"nothing known of what making '{name}' emitted{nearest(name.strip(), names)}")
+        raise ImpactError(f"nothing known of what making '{name}' emitted{_nearest(name.strip(), names)}")
     return found
+
+
+def _nearest(wanted: str, names: Sequence[str]) -> str:
+    """The devices that a name may have meant: by the whole, else by the word that tells models apart ("A100")."""
+    words = {word for name in names for word in name.casefold().split() if any(map(str.isdigit, word))}
+    close = difflib.get_close_matches(wanted.casefold(), words, n=1)
+    return nearest(wanted, names) or (nearest(close[0], names) if close else "")
 
 
 def device_or_none(name: str) -> Device | None:

@@ -11,6 +11,7 @@ from importlib.resources import files
 from joulemark.impact.ranged import Ranged
 
 WORDS = ("primary", "derived", "secondary", "secondary-weak", "unverified")  # strongest first
+LISTED_MAX_N = 12  # names in a message
 
 
 @cache
@@ -39,6 +40,13 @@ def weakest(*verifications: str) -> str:
     """The weakest of several verification words, for a figure that is made of several."""
     words = [next((word for word in reversed(WORDS) if word in one), WORDS[-1]) for one in verifications]
     return max(words, key=WORDS.index)
+
+
+def listed(names: Iterable[str]) -> str:
+    """The known names, as the end of a message; empty when there are none."""
+    known = list(dict.fromkeys(names))
+    more = f" and {len(known) - LISTED_MAX_N:,} more" if len(known) > LISTED_MAX_N else ""
+    return f"; there are {', '.join(known[:LISTED_MAX_N])}{more}" if known else ""
 
 
 def nearest(wanted: str, names: Iterable[str]) -> str:

@@ -70,7 +70,7 @@ def _row(run: Run, window: Measurement, machine: Machine | None, grid: Grid | No
         row |= {"country_name": grid.name}
     if machine is not None:
         row |= {
-            "os": machine.kernel,
+            "os": _os(machine),
             "cpu_count": machine.cpus_n or None,
             "cpu_model": machine.cpu,
             "gpu_count": len(machine.gpus) or None,
@@ -78,6 +78,11 @@ def _row(run: Run, window: Measurement, machine: Machine | None, grid: Grid | No
             "ram_total_size": None if machine.memory_byte is None else machine.memory_byte / 2**30,
         }
     return {column: "" if (value := row.get(column)) is None else value for column in COLUMNS}
+
+
+def _os(machine: Machine) -> str:
+    """What Python calls the platform: an import keeps all of it as the kernel, and its beginning as the system."""
+    return machine.kernel if machine.kernel.startswith(f"{machine.system}-") else machine.system
 
 
 def _boards(gpus: tuple[str, ...]) -> str:

@@ -43,10 +43,11 @@ class _Logged:
     before: tuple[LoggedRow, ...]  # what came before the work: loading, transfer
 
 
-def import_logs(paths: Sequence[Path], queries_n: int) -> Imported:
+def import_logs(paths: Sequence[Path], queries_n: int | None) -> Imported:
     """Everything that can be read in ``paths``: files, folders and archives of CodeCarbon's CSV or the paper's logs.
 
-    ``queries_n`` is how many queries a run made, which CodeCarbon does not say; the paper's are known.
+    ``queries_n`` is how many queries a run made, which CodeCarbon does not say; without it a run counts as one, with a
+    reason code. The paper's are known.
     Raises :class:`LogError` where nothing can be read.
     """
     problems: list[Problem] = []
@@ -62,10 +63,10 @@ def import_logs(paths: Sequence[Path], queries_n: int) -> Imported:
     machines = {made.machine_id: made for made in dict.fromkeys(machine(one.work) for one in logged)}
     if len(machines) > MACHINES_MAX_N:
         raise LogError(f"logs of more than {MACHINES_MAX_N:,} machines: import them in parts")
-    study = _study(paths, logs, logged, queries_n)
+    study = _study(paths, logs, logged, queries_n or 1)
     return Imported(
         study=study,
-        runs=_runs(study, logged, logs),
+        runs=_runs(study, logged, logs, () if queries_n or logs.recognised else ("queries-not-stated",)),
         runs_n=len(logged),
         files_n=files_n,
         machines=tuple(machines.values()),
@@ -190,7 +191,7 @@ def _study(paths: Sequence[Path], logs: PaperLogs, logged: Sequence[_Logged], qu
     return Study(paths[0].stem[:80] or "logs", tuple(counts), protocol, f"Imported from CodeCarbon: {sources}")
 
 
-def _runs(study: Study, logged: Sequence[_Logged], logs: PaperLogs) -> Iterator[Run]:
+def _runs(study: Study, logged: Sequence[_Logged], logs: PaperLogs, reasons: tuple[str, ...]) -> Iterator[Run]:
     """The runs in the order in which they were measured, repetitions counted per cell."""
     constant = constant_processors([row for one in logged for row in (one.work, *one.before)])
     study_id = study.study_id
@@ -216,7 +217,7 @@ def _runs(study: Study, logged: Sequence[_Logged], logs: PaperLogs) -> Iterator[
             load=measurement(one.before, constant) if one.before else None,
             quality=quality(one.cell),
             model=_facts(one, logs.parameters_n),
-            reasons=paper_logs.reasons_of(logs, one.cell),
+            reasons=(*paper_logs.reasons_of(logs, one.cell), *reasons),
             source=one.work.file[:500],
             carbon_logged_g=None if one.work.emissions_kg is None else one.work.emissions_kg * 1000,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -21,13 +21,14 @@ from typing import Any
 from joulemark.failures import MendableError
 from joulemark.protocol.order import Job
 from joulemark.protocol.worker import PHASES, SPOILT, UNUSABLE, Assignment, Outcome, empty_run, start_child, work
-from joulemark.records import Cell, Failure, Study
+from joulemark.records import Cell, Failure, Run, Study
 from joulemark.sensors import Setup
-from joulemark.workloads import preloads, prepare
+from joulemark.workloads import file_samples_sha256, preloads, prepare
 
 WATCH_PERIOD_S = 0.25
 END_S = 5.0  # for a child to end once its outcome is here
 PREPARE = "prepare"  # the phase before all others
+LOG_MAX_BYTE = 100_000  # of what a failed repetition printed: its end is kept
 
 # (job, phase, queries done): called a few times a second while a job runs
 Watch = Callable[[Job, str, int], None]
@@ -40,23 +41,26 @@ def execute(
     machine_id: str,
     *,
     unfit: Mapping[str, str] | None = None,
+    earlier: Sequence[Run] = (),
     watch: Watch | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
     """Measure ``jobs`` in order and yield each outcome; ``stopped`` is asked before each.
 
+    ``earlier`` are the runs that are stored already: a cell is asked the samples that they were asked, or fails.
     ``unfit`` says of cells, by their id, why they cannot be measured. Such a cell fails once, without a process, as
     does one whose model or data turn out to be unusable: its other repetitions would fail in the same way.
     """
     context: ForkServerContext | SpawnContext = _context(study.cells)
     given_up: set[str] = set()
+    asked = samples_asked(earlier)
     with tempfile.TemporaryDirectory(prefix="joulemark-") as folder:
         for job in jobs:
             if stopped():
                 return
             if job.cell.cell_id in given_up:
                 continue
-            assignment = Assignment(job, study.protocol, setup, machine_id)
+            assignment = Assignment(job, study.protocol, setup, machine_id, asked.get(job.cell.cell_id))
             why = (unfit or {}).get(job.cell.cell_id)
             if why is not None:
                 outcome = Outcome(replace(empty_run(assignment), failure=Failure(PREPARE, UNUSABLE, why)))
@@ -64,17 +68,31 @@ def execute(
                 while (measured := _one(context, assignment, Path(folder, "log"), watch)) is None:
                     context = multiprocessing.get_context("spawn")  # slower to start; such a process can use a board
                 outcome = measured
+            asked = {**samples_asked([outcome.run]), **asked}
             if outcome.run.failure is not None and outcome.run.failure.kind == UNUSABLE:
                 given_up.add(job.cell.cell_id)
             yield outcome
 
 
+def samples_asked(runs: Iterable[Run]) -> dict[str, str]:
+    """The hash of the samples that the measured runs of every cell were asked, by the cell's id: of the first of them.
+
+    Where there is none, or the runner has not said, the cell is left out.
+    """
+    asked: dict[str, str] = {}
+    for run in runs:
+        if run.measurement is not None and run.samples_sha256:
+            asked.setdefault(run.cell.cell_id, run.samples_sha256)
+    return asked
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A cell whose model and data are in place, or why they are not."""
+    """A cell whose model and data are in place, or why they are not; of samples in files of one's own, their hash."""
 
     cell: Cell
     failure: str | None
+    samples_sha256: str | None = None
 
 
 def prepare_cells(study: Study, cells: Sequence[Cell], processes_n: int) -> Iterator[Prepared]:
@@ -96,22 +114,21 @@ def prepare_cells(study: Study, cells: Sequence[Cell], processes_n: int) -> Iter
             for ready in wait(list(running)):
                 assert isinstance(ready, Connection)
                 cell, process = running.pop(ready)
-                failure = _received(
-                    ready, process, f"preparing it ended the process{_last_line(Path(folder, cell.cell_id))}"
-                )
-                yield Prepared(cell, failure)
+                otherwise = f"preparing it ended the process{_last_line(Path(folder, cell.cell_id))}"
+                yield Prepared(cell, *_received(ready, process, (otherwise, None)))
 
 
 def _prepare(cell: Cell, queries_n: int, log: str, answer: Connection) -> None:
     start_child(log)
     try:
         prepare(cell, queries_n=queries_n)
+        samples_sha256 = file_samples_sha256(cell, queries_n=queries_n)
     except MendableError as error:
-        answer.send(str(error))
+        answer.send((str(error), None))
     except Exception as error:  # told to the user now, and again as the run's failure
-        answer.send(f"{type(error).__name__}: {error}")
+        answer.send((f"{type(error).__name__}: {error}", None))
     else:
-        answer.send(None)
+        answer.send((None, samples_sha256))
 
 
 def _kill(running: Mapping[Connection, tuple[Cell, ForkServerProcess]]) -> None:
@@ -144,14 +161,16 @@ def _one(
     except BaseException:
         process.kill()
         raise
-    if isinstance(outcome, Outcome):
-        return outcome
     if outcome == SPOILT:
         return None
-    return Outcome(replace(blank, failure=Failure(PHASES[progress[0]], *_death(process, log))))
+    if not isinstance(outcome, Outcome):
+        outcome = Outcome(replace(blank, failure=Failure(PHASES[progress[0]], *_death(process, log))))
+    if outcome.run.failure is None or outcome.run.failure.kind == UNUSABLE:
+        return outcome
+    return replace(outcome, log=_end_of(log))
 
 
-def _received(connection: Connection, process: BaseProcess, otherwise: str | None) -> Any:
+def _received(connection: Connection, process: BaseProcess, otherwise: object) -> Any:
     """What the child sent, or ``otherwise`` if it ended without a word."""
     try:
         return connection.recv()
@@ -172,6 +191,16 @@ def _death(process: BaseProcess, log: Path) -> tuple[str, str]:
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return "Killed", f"the process was ended by {name}{hint}{_last_line(log)}"
     return "Exited", f"the process ended with code {code} and no result{_last_line(log)}"
+
+
+def _end_of(log: Path) -> str:
+    """The last that a child printed."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - LOG_MAX_BYTE))
+            return stream.read().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _last_line(log: Path) -> str:

@@ -35,13 +35,15 @@ import msgspec
 from joulemark.failures import MendableError
 from joulemark.records import Cell, Protocol, Settings, Study
 from joulemark.units import WAIT_MAX_S
-from joulemark.workloads import WorkloadError, paper_models, settings_read, task_ids
+from joulemark.workloads import WorkloadError, choices, paper_models, settings_read, task_ids
 
 CATALOGUE = "catalogue:"  # before a task, or "multi-purpose", where a model's name would stand
 ORDERS = ("shuffled", "listed")
 WEIGHTS = ("trained", "random")
 TRUST = ("pickled-weights", "remote-code")
 
+# A name is a folder's, and is printed in commands: nothing that leads elsewhere or that hides.
+_NAME = re.compile(r"\w([\w .,+=()-]{0,98}[\w.,+=()-])?")
 _TOP_KEYS = ("name", "description", "grid", "protocol", "settings", "cells")
 _Record = TypeVar("_Record")
 
@@ -98,6 +100,11 @@ def parse_study(text: str, where: str) -> Study:
     plain: dict[str, Any] = {key: content[key] for key in ("name", "description", "grid") if key in content}
     plain.setdefault("name", Path(where).stem)
     study = _convert({**plain, "cells": [], "protocol": protocol}, Study, where)
+    if not _NAME.fullmatch(study.name):
+        raise StudyError(
+            f"{where}: name = {study.name!r} cannot name a folder: give it up to 100 letters, digits, spaces and "
+            "any of . _ - + = , ( ), a letter or digit first"
+        )
     return replace(study, cells=tuple(cells), protocol=checked_protocol(study.protocol, where))
 
 
@@ -108,6 +115,8 @@ def with_settings(study: Study, changes: Mapping[str, Any], where: str) -> Study
         replace(cell, settings=_settings({**msgspec.to_builtins(cell.settings), **changes}, where))
         for cell in study.cells
     )
+    for cell in cells:
+        _check_choices(cell, where)
     _need_readers(changes, cells, where)
     return replace(study, cells=cells)
 
@@ -120,13 +129,21 @@ def single_cell_study(entry: Mapping[str, Any]) -> Study:
     return Study(name="-".join(word for word in words if word)[:100], cells=(cell,))
 
 
-def checked_protocol(protocol: Protocol, where: str) -> Protocol:
-    """The protocol itself, if its numbers make sense. Raises :class:`StudyError`."""
+def checked_protocol(protocol: Protocol, where: str, options: Mapping[str, str] | None = None) -> Protocol:
+    """The protocol itself, if its numbers make sense. Raises :class:`StudyError`.
+
+    ``options`` names, by key, the options of the command line that gave some of them.
+    """
+
+    def said(key: str) -> str:
+        option, value = (options or {}).get(key), getattr(protocol, key)
+        return f"{where}: {key} = {value}" if option is None else f"{option} {value}"
+
     for key, least in (("queries_n", 1), ("repeats_n", 1), ("warmup_n", 0), ("idle_s", 0)):
         if not getattr(protocol, key) >= least:
-            raise StudyError(f"{where}: {key} = {getattr(protocol, key)} must be at least {least}")
+            raise StudyError(f"{said(key)} must be at least {least}")
     if protocol.idle_s > WAIT_MAX_S:
-        raise StudyError(f"{where}: idle_s = {protocol.idle_s} must be at most {WAIT_MAX_S:.0f}")
+        raise StudyError(f"{said('idle_s')} must be at most {WAIT_MAX_S:.0f}")
     if protocol.order not in ORDERS:
         raise StudyError(f"{where}: order = '{protocol.order}' must be one of {', '.join(ORDERS)}")
     return protocol
@@ -189,7 +206,17 @@ def _cell(entry: Any, shared: Mapping[str, Any], where: str) -> Cell:
     cell = replace(_convert({**entry, "settings": {}}, Cell, where), settings=_settings({**shared, **own}, where))
     if cell.task not in task_ids():
         raise StudyError(f"{where}: unknown task '{cell.task}'{_nearest(cell.task, task_ids())}")
+    _check_choices(cell, where)
     return cell
+
+
+def _check_choices(cell: Cell, where: str) -> None:
+    """Refuse a value that a setting cannot have, before anything is measured or written."""
+    for key, known in choices(cell).items():
+        given = getattr(cell.settings, key)
+        word = re.sub(r"(?<=[a-z]):\d+$", "", given) if key == "device" and given else given  # cuda:1 is a cuda
+        if word is not None and word not in known:
+            raise StudyError(f"{where}: {key} = '{given}'{_nearest(word, known)}")
 
 
 def _need_readers(given: Mapping[str, Any], cells: Sequence[Cell], where: str) -> None:

@@ -15,6 +15,7 @@ import re
 import signal
 import statistics
 import sys
+import sysconfig
 import threading
 import time
 import traceback
@@ -41,7 +42,7 @@ from joulemark.meter.trace import Readings
 from joulemark.meter.window import not_ours
 from joulemark.protocol.order import Job
 from joulemark.protocol.own_board import see_own_board
-from joulemark.records import Failure, Inference, Phase, Protocol, Quality, Run, Settings, TraceStep
+from joulemark.records import Cell, Failure, Inference, Phase, Protocol, Quality, Run, Settings, TraceStep
 from joulemark.sensors import Setup
 from joulemark.sensors.conditions import conditions, disturbances
 from joulemark.workloads import open_workload, preloads, read_samples
@@ -73,15 +74,17 @@ class Assignment:
     protocol: Protocol
     setup: Setup
     machine_id: str
+    samples_sha256: str | None = None  # of what earlier repetitions were asked
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A run, its queries, and its power over time."""
+    """A run, its queries, its power over time, and, where it failed with an error, what it had printed."""
 
     run: Run
     inferences: tuple[Inference, ...] = ()
     trace: tuple[TraceStep, ...] = ()
+    log: str = ""
 
 
 def start_child(log: str) -> None:
@@ -118,6 +121,11 @@ def _spoilt() -> bool:
     return torch is not None and bool(torch.cuda._is_in_bad_fork())
 
 
+def has_changed(cell: Cell) -> str:
+    """What is said of a cell whose samples are no longer those of its earlier repetitions."""
+    return f"{cell.dataset} has changed since it was measured: use another --out"
+
+
 def measure_job(assignment: Assignment, progress: Progress) -> Outcome:
     """Measure one repetition. Whatever the model raises becomes the run's failure."""
     blank = empty_run(assignment)
@@ -149,7 +157,21 @@ def _failure(phase: str, error: Exception) -> Failure:
     if phase == "load" and type(error).__name__ == "OutOfMemoryError":  # torch's, of a board
         return Failure(phase, UNUSABLE, f"it does not fit on its device: {message}"[:MESSAGE_MAX_N])
     traceback.print_exc()
-    return Failure(phase, type(error).__name__, message[:MESSAGE_MAX_N])
+    where = _users_line(error)
+    return Failure(phase, type(error).__name__, message[:MESSAGE_MAX_N] + where)
+
+
+def _users_line(error: Exception) -> str:
+    """Where in code of the user's own an error came up, in brackets; empty where no such code was on the way."""
+    paths = sysconfig.get_paths()
+    ours = str(Path(__file__).parents[1])
+    libraries = (paths[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+    not_users = [Path(folder).resolve() for folder in (ours, *libraries)]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename).resolve()
+        if file.is_file() and not any(file.is_relative_to(folder) for folder in not_users):
+            return f" ({file} line {frame.lineno})"
+    return ""
 
 
 def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
@@ -167,6 +189,8 @@ def _measure(assignment: Assignment, blank: Run, progress: Progress) -> Outcome:
         window = meter.begin()
         with open_workload(cell, queries_n=protocol.queries_n) as workload:
             load = window.end()
+            if assignment.samples_sha256 not in (None, workload.samples_sha256):
+                raise WorkloadError(has_changed(cell))
             if workload.model.device == "cpu":  # what "auto" has come to
                 meter, load = meter.without(Component.GPU), not_ours(load, Component.GPU)
             progress[0] = PHASES.index("idle")

@@ -8,7 +8,7 @@ Importing this package loads no heavy library.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cache
@@ -17,12 +17,15 @@ from importlib.util import find_spec
 from typing import Any
 
 from joulemark.records import Cell, Purpose
-from joulemark.workloads.callable_runner import is_callable_name, open_callable
+from joulemark.workloads.callable_runner import check_callable, is_callable_name, open_callable
 from joulemark.workloads.catalogue import catalogue_models
 from joulemark.workloads.cell_samples import keep_samples
-from joulemark.workloads.datasets import MINIATURE, fetch_samples, missing_samples
-from joulemark.workloads.models import check_model, fetch_model, is_made_up
+from joulemark.workloads.dataset_choice import choose
+from joulemark.workloads.datasets import MINIATURE, fetch_samples, load_samples, missing_samples
+from joulemark.workloads.models import check_model, fetch_model, is_architecture_only, is_made_up
+from joulemark.workloads.pretrained.loading import ATTENTIONS
 from joulemark.workloads.tasks import WRITTEN, Task
+from joulemark.workloads.torch_setup import DEVICES, DTYPES
 from joulemark.workloads.workload import Answer, Score, Workload, WorkloadError
 
 OWN_RUNNERS = ("transformers", "diffusers")  # whose models are folders or names of the hub
@@ -32,6 +35,8 @@ __all__ = [
     "Score",
     "Workload",
     "WorkloadError",
+    "choices",
+    "file_samples_sha256",
     "missing",
     "open_workload",
     "preloads",
@@ -100,6 +105,19 @@ def settings_read(cell: Cell) -> frozenset[str] | None:
     return frozenset(read)
 
 
+def choices(cell: Cell) -> Mapping[str, tuple[str, ...]]:
+    """The values that there are of settings with a closed list of them; of a device, what stands before its number.
+
+    Nothing where the cell's runner is not ours: it may know others.
+
+    Raises:
+        WorkloadError: there is no such task.
+    """
+    if _task(cell.task).runner not in OWN_RUNNERS:
+        return {}
+    return {"dtype": DTYPES, "device": DEVICES, "attention": ATTENTIONS}
+
+
 def prepare(cell: Cell, *, queries_n: int = 1000) -> None:
     """Make what the cell needs before it can be measured: builds or fetches its model and its samples.
 
@@ -107,11 +125,27 @@ def prepare(cell: Cell, *, queries_n: int = 1000) -> None:
         WorkloadError: they do not exist, cannot be had, or the cache cannot be written.
     """
     task = _task(cell.task)
-    if not _is_function(cell):
+    if _is_function(cell):
+        check_callable(cell)
+    else:
         _need_modules(task)
         if task.runner in OWN_RUNNERS:
             fetch_model(cell)
     fetch_samples(_asked_for_samples(cell), task, queries_n)
+
+
+def file_samples_sha256(cell: Cell, *, queries_n: int) -> str | None:
+    """The hash of the cell's samples where they are read from files of one's own, which may change from run to run.
+
+    ``None`` where they are not, or are made up, or where their runner is not ours.
+
+    Raises:
+        WorkloadError: the files cannot be used.
+    """
+    task = _task(cell.task)
+    if is_architecture_only(cell) or not (_is_function(cell) or task.runner in OWN_RUNNERS):
+        return None
+    return None if choose(cell, task).path is None else load_samples(cell, task, queries_n).sha256
 
 
 def preloads(cells: Iterable[Cell]) -> tuple[str, ...]:
@@ -133,7 +167,9 @@ def missing(cell: Cell) -> str | None:
     """Why the cell cannot run here as things are, found without loading anything; ``None`` where nothing is missing."""
     try:
         task = _task(cell.task)
-        if not _is_function(cell):
+        if _is_function(cell):
+            check_callable(cell)
+        else:
             _need_modules(task)
             if task.runner in OWN_RUNNERS:
                 check_model(cell)

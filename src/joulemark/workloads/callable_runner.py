@@ -3,6 +3,7 @@
 The function is given a sample, as a mapping from the task's columns to their values, and returns its answer: a label,
 a text, a tuple of labels with the best first, whatever the task scores. The module is imported when the model is
 loaded, so what it sets up on import counts as loading. It is found on the path, or in the folder that one is in.
+Its source is no part of a cell's name: who changes it measures into another folder.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from joulemark.workloads.workload import Answer, Score, Workload, WorkloadError
 
 _NAME = re.compile(r"(?P<module>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<function>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)")
 _SHOWN_MAX_N = 2_000  # characters
+_MADE_UNSEEN = re.compile(r"import\s*\*|\b(__getattr__|globals|vars|exec|setattr)\b")  # names that no text shows
 
 
 def is_callable_name(model: str) -> bool:
@@ -40,7 +44,7 @@ def open_callable(cell: Cell, task: Task, queries_n: int) -> Iterator[Workload]:
         WorkloadError: the module or the function does not exist, or is not callable; the samples cannot be read; a
             setting is given that a function cannot follow.
     """
-    _check(cell)
+    _check_settings(cell)
     samples = samples_of(cell, task, queries_n)
     function = _find(cell.model)
     prompted = cell.purpose is Purpose.MULTI_PURPOSE
@@ -62,7 +66,44 @@ def open_callable(cell: Cell, task: Task, queries_n: int) -> Iterator[Workload]:
     )
 
 
-def _check(cell: Cell) -> None:
+def check_callable(cell: Cell) -> None:
+    """Make sure, without importing anything, that the cell's function seems to be there and can follow its settings.
+
+    Raises:
+        WorkloadError: there is no such module, its text names no such function, or a setting does not fit.
+    """
+    _check_settings(cell)
+    match = _NAME.fullmatch(cell.model)
+    if match is None:
+        raise WorkloadError(f"{cell.model} is not module:function")
+    here = str(Path.cwd())
+    top, *parts = match["module"].split(".")
+    spec = PathFinder.find_spec(top, [here]) or _spec_on_path(top)
+    name = top
+    for part in parts:
+        name, inside = f"{name}.{part}", spec.submodule_search_locations if spec is not None else None
+        spec = PathFinder.find_spec(name, list(inside)) if inside is not None else None
+    if spec is None:
+        raise WorkloadError(f"{cell.model}: there is no module {match['module']} on the path or in {here}")
+    if spec.origin is None or not spec.origin.endswith(".py"):
+        return
+    try:
+        text = Path(spec.origin).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return
+    first = match["function"].partition(".")[0]
+    if not re.search(rf"\b{first}\b", text) and not _MADE_UNSEEN.search(text):
+        raise WorkloadError(f"{cell.model}: {match['module']} has no {match['function']} ({spec.origin})")
+
+
+def _spec_on_path(module: str) -> ModuleSpec | None:
+    try:
+        return find_spec(module)
+    except ValueError:  # a module that is imported and has none, such as __main__
+        return None
+
+
+def _check_settings(cell: Cell) -> None:
     settings = cell.settings
     if settings.batch_n != 1:
         raise WorkloadError(f"{cell.model} is a function of one sample; leave batch_n out")

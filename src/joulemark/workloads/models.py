@@ -14,7 +14,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from joulemark.records import Cell
+from joulemark.records import Cell, Purpose
 from joulemark.units import show
 from joulemark.workloads import hub, miniature
 from joulemark.workloads.catalogue import find_catalogue_model
@@ -24,6 +24,8 @@ from joulemark.workloads.workload import WorkloadError
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+_WRITERS = ("prompted-decoder", "text-decoder", "summarizer")  # miniatures that write, whatever they are asked
+_WRITTEN = ("text-generation", "summarization")  # the tasks that they can be asked without a prompt
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -71,6 +73,7 @@ def fetch_model(cell: Cell) -> None:
         WorkloadError: it can neither be found nor built nor fetched, or may not be used.
     """
     if cell.model.startswith(MINIATURE):
+        _check_made_for(cell)
         miniature.build(cell.model.removeprefix(MINIATURE))
         return
     _check_libraries(cell)
@@ -93,6 +96,7 @@ def check_model(cell: Cell) -> None:
     """
     if cell.model.startswith(MINIATURE):
         path_of(cell)
+        _check_made_for(cell)
     else:
         _check_libraries(cell)
         try:
@@ -103,6 +107,15 @@ def check_model(cell: Cell) -> None:
                     f"model {cell.model} is not on this machine, and the hub cannot be asked for it ({why})"
                 ) from error
     _check_memory(cell)
+
+
+def _check_made_for(cell: Cell) -> None:
+    """Refuse a miniature that was made for another task. One that writes text can be told to do any."""
+    name = cell.model.removeprefix(MINIATURE)
+    made = miniature.recipe(name)
+    writes = name in _WRITERS and (cell.purpose is Purpose.MULTI_PURPOSE or cell.task in _WRITTEN)
+    if cell.task != made.task and not writes:
+        raise WorkloadError(f"{cell.model} was made for {made.task}, not for {cell.task}: {made.description}")
 
 
 def _need_here(cell: Cell) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 
 from joulemark.workloads.workload import WorkloadError
 
+DTYPES = ("float32", "float16", "bfloat16", "float64")
+DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "npu", "hpu")  # all but the first two with or without a number
+
 _MEMINFO = Path("/proc/meminfo")
 _NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 

@@ -16,6 +16,7 @@ from functools import partial
 from joulemark.records import Cell, ModelFacts, Purpose
 from joulemark.workloads import quality
 from joulemark.workloads.cell_samples import samples_of
+from joulemark.workloads.datasets import MINIATURE
 from joulemark.workloads.models import find_model, is_architecture_only
 from joulemark.workloads.pretrained.bare import BECAUSE, build
 from joulemark.workloads.pretrained.boxes import Boxes, boxes
@@ -51,13 +52,13 @@ def open_transformers(cell: Cell, task: Task, queries_n: int) -> Iterator[Worklo
         if folder is None:
             loaded = build(model_class, cell, task)
         else:
-            # A miniature says itself what its weights are, and is opened for its cost alone where they do not fit.
+            # A folder that says itself what its weights are is opened for its cost alone where they do not fit.
             loaded = load(
                 model_class or text_model(cell, folder.path),
                 cell,
                 task,
                 folder.path,
-                complete=folder.weights_sha256 is None,
+                complete=folder.weights_sha256 is None or cell.model.startswith(MINIATURE),
             )
         attention = attention_used(cell, loaded.model)
         opened = open_task(loaded, samples)

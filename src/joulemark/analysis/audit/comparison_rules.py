@@ -87,6 +87,19 @@ def _samples(evidence: Evidence) -> Iterator[Found]:
             yield Found(of_cells(cells, len(evidence.cells)), told)
 
 
+def _changed_samples(evidence: Evidence) -> Iterator[Found]:
+    cells = [
+        name_of(cell)
+        for cell, runs in evidence.cells.values()
+        if len({run.samples_sha256 for run in runs if run.samples_sha256 is not None}) > 1
+    ]
+    if cells:
+        yield Found(
+            of_cells(cells, len(evidence.cells)),
+            "its repetitions were not asked the same samples (samples_sha256 differs): the dataset changed in between",
+        )
+
+
 def _inputs_cut(evidence: Evidence) -> Iterator[Found]:
     cells = [
         name_of(cell) for cell, runs in evidence.cells.values() if any("inputs-cut" in run.reasons for run in runs)
@@ -226,6 +239,15 @@ RULES = (
         "quality are then those of shortened texts, and datasets of long and of short texts look alike.",
         "raise input_tokens_max_n, or say where the inputs are cut",
         _inputs_cut,
+    ),
+    Rule(
+        "JM128",
+        Severity.ERROR,
+        "samples that changed from one repetition to another",
+        "Repetitions of a cell are of one thing. Where the dataset changed between them, their mean is of two "
+        "datasets, and their spread is no error.",
+        "measure the dataset as it is now into another folder: --out",
+        _changed_samples,
     ),
     Rule(
         "JM117",

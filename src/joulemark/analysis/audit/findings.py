@@ -25,10 +25,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a rule found: about what, and what."""
+    """What a rule found: about what, and what; ``remedy`` where the data say more than the rule's own."""
 
     subject: str
     message: str
+    remedy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,12 @@ OUTLIER_DEVIATIONS, OUTLIER_RATIO, OUTLIER_RUNS_N = 6.0, 0.05, 5
 
 def _spread(evidence: Evidence) -> Iterator[Found]:
     wide: list[tuple[float, str, int]] = []
+    single = [name_of(cell) for cell, runs in evidence.comparable() if len(runs) == 1]
+    if single:
+        yield Found(
+            of_cells(single, len(evidence.comparable())),
+            "one repetition: how far another one would be from it is not known, and the interval is the sensors' alone",
+        )
     for cell, runs in evidence.comparable():
         energies_j = evidence.cell_energies_j(runs)
         if len(energies_j) < 2:
@@ -43,8 +49,9 @@ def _spread(evidence: Evidence) -> Iterator[Found]:
                 break
         yield Found(
             of_cells([one for _, one, _ in wide], len(evidence.comparable())),
-            f"the mean is known to ± {half:.0%} only (limit {SPREAD_RATIO:.0%}; the widest is {name}); "
-            f"{more_n - repeats_n} more repeats would give ± {SPREAD_RATIO:.0%} there",
+            f"by the repetitions alone the mean is known to ± {half:.0%} (limit {SPREAD_RATIO:.0%}; the widest is "
+            f"{name}); {more_n - repeats_n} more repeats would make that ± {SPREAD_RATIO:.0%} there. The sensors' part "
+            "of the interval comes on top and stays, however often it is repeated",
         )
 
 
@@ -225,8 +232,9 @@ RULES = (
     Rule(
         "JM104",
         Severity.WARNING,
-        "repetitions differ",
-        f"The 95 % interval of a cell's mean over its repetitions is wider than ± {SPREAD_RATIO:.0%}.",
+        "repetitions differ, or there is one",
+        f"The 95 % interval of a cell's mean over its repetitions alone, without the sensors' part, is wider than "
+        f"± {SPREAD_RATIO:.0%}, or is not known, because there is a single repetition.",
         "more repeats: the same command with a larger --repeats goes on",
         _spread,
     ),

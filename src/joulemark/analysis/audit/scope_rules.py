@@ -114,9 +114,43 @@ def _cold(evidence: Evidence) -> Iterator[Found]:
     ]
     none = [name_of(cell) for cell, runs in evidence.cells.values() if any(not run.warmup_n for run in runs)]
     if seen:
-        yield Found(of_cells(seen, len(evidence.cells)), "the first tenth of the queries was more than 10 % slower")
+        slower = "the first tenth of the queries was more than 10 % slower"
+        yield Found(of_cells(seen, len(evidence.cells)), slower, _warmer(evidence))
     elif none:
-        yield Found(of_cells(none, len(evidence.cells)), "no query ran before the window: the first ones are in it")
+        yield Found(
+            of_cells(none, len(evidence.cells)),
+            "no query ran before the window: the first ones are in it",
+            _warmer(evidence),
+        )
+
+
+def _warmer(evidence: Evidence) -> str:
+    """A remedy with a number above that of the study."""
+    now_n = evidence.study.protocol.warmup_n
+    more_n = max(2 * now_n, 10)
+    return f"warmup_n = {more_n} instead of {now_n} in the study, or --warmup {more_n}"
+
+
+def _fake(evidence: Evidence) -> Iterator[Found]:
+    yield from _made_up(evidence, "fake-sensor", "a fake sensor gave the energy of {runs}: nobody measured it")
+
+
+def _replayed(evidence: Evidence) -> Iterator[Found]:
+    yield from _made_up(
+        evidence, "replayed", "the energy of {runs} was read from a recorded trace: it is that of other work"
+    )
+
+
+def _made_up(evidence: Evidence, code: str, message: str) -> Iterator[Found]:
+    runs_n = 0
+    cells: list[str] = []
+    for cell, runs in evidence.cells.values():
+        found_n = sum(any(code in channel.reasons for channel in _counted(run)) for run in runs)
+        runs_n += found_n
+        cells += [name_of(cell)] if found_n else []
+    if cells:
+        told = f"{runs_n:,} run" + ("" if runs_n == 1 else "s")
+        yield Found(of_cells(cells, len(evidence.cells)), message.format(runs=told))
 
 
 RULES = (
@@ -161,7 +195,7 @@ RULES = (
         Severity.WARNING,
         "missing idle",
         "Without the machine's idle power, before and after, nothing can be said of what a model adds to it.",
-        "idle_s = 10 in the study",
+        "idle_s = 10 in the study, or --idle 10",
         _no_idle,
     ),
     Rule(
@@ -169,7 +203,25 @@ RULES = (
         Severity.WARNING,
         "warm-up inside the window",
         "The first queries load kernels, fill caches and raise clocks. They are not typical of the thousandth.",
-        "warmup_n = 10 in the study",
+        "a larger warmup_n in the study, or --warmup",
         _cold,
+    ),
+    Rule(
+        "JM129",
+        Severity.ERROR,
+        "energy of a fake sensor",
+        "The fake sensor counts whatever it was told to, for trying things out. Its joules look like counted ones, and "
+        "are nobody's.",
+        "measure again without --sensors fake, into another folder",
+        _fake,
+    ),
+    Rule(
+        "JM130",
+        Severity.ERROR,
+        "energy of a replayed trace",
+        "A recorded trace is played back as if a sensor gave it. Its joules are those of what ran when it was "
+        "recorded, not of the model that is named here.",
+        "measure again without --sensors replay, into another folder",
+        _replayed,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -80,8 +80,6 @@ def material(results: Results, sums: Mapping[str, CellSums], boundary: BoundaryN
     """
     study = results.study
     points = points_of(study, sums, grid, model_classes(study, results.folder))
-    if grid is None and boundary is not BoundaryName.DEVICE:
-        points = tuple(replace(point, carbon_g=None) for point in points)
     basis = None
     if any(point.carbon_g for point in points):
         basis = "carbon as logged"

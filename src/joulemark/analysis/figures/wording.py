@@ -10,7 +10,7 @@ from joulemark.analysis.figures.looks import fill
 from joulemark.analysis.figures.points import TASK_SPECIFIC, Material, Point
 from joulemark.analysis.figures.scale import Scale
 from joulemark.failures import MendableError
-from joulemark.units import number, show
+from joulemark.units import number, show, show_range
 
 if TYPE_CHECKING:
     import altair as alt
@@ -41,7 +41,7 @@ def about(point: Point) -> str:
         if interval is not None:
             text = show(interval.value, quantity) + after
             if interval.low is not None and interval.high is not None:
-                text += f" (95 %: {show(interval.low, quantity)} to {show(interval.high, quantity)})"
+                text += f" (95 %: {show_range(interval.low, interval.high, quantity, interval.value)})"
             parts.append(text)
     if point.shares:
         parts.append(", ".join(f"{kind} {share:.0%}" for kind, share in point.shares.items() if share > 0))
