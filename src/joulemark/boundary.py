@@ -51,10 +51,10 @@ class Total:
 
     def __str__(self) -> str:
         """In one line: the energy with its interval, how it came about, and what it leaves out."""
-        from joulemark.units import show  # only to be read by people
+        from joulemark.units import show, show_range  # only to be read by people
 
-        if self.energy_j is not None:
-            said = f"{show(self.energy_j, 'j')} ({show(self.low_j, 'j')} to {show(self.high_j, 'j')})"
+        if self.energy_j is not None and self.low_j is not None and self.high_j is not None:
+            said = f"{show(self.energy_j, 'j')} ({show_range(self.low_j, self.high_j, 'j', self.energy_j)})"
         elif self.low_j:
             said = f"at least {show(self.low_j, 'j')}" + (f", at most {show(self.high_j, 'j')}" if self.high_j else "")
         else:

@@ -79,7 +79,7 @@ def test_a_total_is_a_line_to_read() -> None:
     with joulemark.measure() as m:
         time.sleep(0.1)
     line = str(m.total("device"))
-    assert re.fullmatch(r"device: [\d.,]+ \S+ \([\d.,]+ \S+ to [\d.,]+ \S+\); \d+% \w+.*", line), line
+    assert re.fullmatch(r"device: [\d.,]+ \S+ \([\d.,]+ to [\d.,]+ \S+\); \d+% \w+.*", line), line
     assert re.match(r"host: at least [\d.,]+ \S+; without .*rest of the machine", str(m.total("host")))
     assert str(m.total("marginal")).startswith("marginal: unknown; without ")
 
