@@ -18,7 +18,7 @@ def test_a_wait_without_end_is_refused(tmp_path: Path, value: str) -> None:
     assert "--seconds" in complains(joulemark("sensors", "--record", tmp_path / "t.json", "--seconds", value))
     (tmp_path / "d.csv").write_text("text,label\nfine,positive\n")
     cell = ("--task", "text-classification", "--model", "m:f", "--dataset", tmp_path / "d.csv", "--out", tmp_path / "r")
-    assert "idle_s" in complains(joulemark("run", *cell, "--idle", value))
+    assert "--idle" in complains(joulemark("run", *cell, "--idle", value))
 
 
 WITHOUT_PIDFD = """

@@ -46,7 +46,7 @@ def test_a_function_answers_and_is_scored(cell: Cell) -> None:
     assert score.quality.value == pytest.approx(2 / 3)
     assert workload.model.parameters_n is None  # not known is not zero
     assert missing(cell) is None
-    assert preloads([cell]) == ()  # no heavy library for a function
+    assert preloads([cell]) == ("sklearn.metrics",)  # what scores it, and no library for models
 
 
 def test_a_function_inside_a_class(cell: Cell) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import replace
 from importlib.metadata import version
@@ -262,10 +263,32 @@ def test_the_package_is_light() -> None:
 
 def test_preloading_is_silent_and_leaves_nothing_to_import(reviews: Cell) -> None:
     modules = preloads([reviews, Cell("text-to-image", "", ""), Cell("nonsense", "", "")])
-    assert len(modules) == 2
+    assert len(modules) == 3
     code = f"import {', '.join(modules)}, sys; assert 'transformers.modeling_utils' in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_what_scores_is_imported_ahead() -> None:
+    """Every repetition is a process of its own, and would import it again."""
+    code = """
+        import sys
+        from importlib import import_module
+        from joulemark.records import Cell
+        from joulemark.workloads import label_quality, preloads, text_quality
+        tasks = ("text-classification", "token-classification", "summarization", "object-detection")
+        for module in preloads([Cell(task, "m:f", "d.csv") for task in tasks]):
+            import_module(module)
+        before = set(sys.modules)
+        label_quality.labels(["a", "b"], ["a", "a"])
+        label_quality.tags([("B-X", "O")], [("B-X", "O")])
+        text_quality.rouges(["a word"], ["some words"])
+        print("torch" in sys.modules, "pycocotools.cocoeval" in sys.modules)
+        heavy = {"sklearn", "scipy", "seqeval", "rouge_score", "nltk", "sacrebleu"}
+        print(sorted({name.partition(".")[0] for name in set(sys.modules) - before} & heavy))
+        """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["False True", "[]"], done.stderr
 
 
 def test_ten_tasks() -> None:

@@ -24,6 +24,7 @@ from joulemark.workloads.dataset_choice import choose
 from joulemark.workloads.datasets import MINIATURE, fetch_samples, load_samples, missing_samples
 from joulemark.workloads.models import check_model, fetch_model, is_architecture_only, is_made_up
 from joulemark.workloads.pretrained.loading import ATTENTIONS
+from joulemark.workloads.quality import libraries
 from joulemark.workloads.tasks import WRITTEN, Task
 from joulemark.workloads.torch_setup import DEVICES, DTYPES
 from joulemark.workloads.workload import Answer, Score, Workload, WorkloadError
@@ -154,8 +155,16 @@ def preloads(cells: Iterable[Cell]) -> tuple[str, ...]:
     Nothing for a cell whose task is unknown or whose libraries are not installed: running it will say so.
     """
     known = _entry_points("joulemark.tasks")
-    tasks = [_task(cell.task) for cell in cells if cell.task in known and not _is_function(cell)]
-    return tuple(dict.fromkeys(task.preload for task in tasks if task.preload and not _absent_modules(task)))
+    found: list[str] = []
+    for cell in cells:
+        if cell.task not in known:
+            continue
+        task = _task(cell.task)
+        if not _is_function(cell) and task.preload and not _absent_modules(task):
+            found.append(task.preload)
+        if cell.settings.weights != "random":  # whose answers are not scored
+            found += [module for module in libraries(task) if find_spec(module.partition(".")[0]) is not None]
+    return tuple(dict.fromkeys(found))
 
 
 def task_ids() -> tuple[str, ...]:

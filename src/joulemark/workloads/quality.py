@@ -44,7 +44,21 @@ _FAMILIES: Mapping[str, Family] = {
     "map_50": detection_quality.boxes,
     "map_75": detection_quality.boxes,
 }
+# What a family imports when it scores, where that takes more than a moment.
+_LIBRARIES: Mapping[Family, str] = {
+    label_quality.labels: "sklearn.metrics",
+    label_quality.tags: "seqeval.metrics",
+    text_quality.rouges: "rouge_score.rouge_scorer",
+    text_quality.bleu: "sacrebleu.metrics.bleu",
+    detection_quality.boxes: "pycocotools.cocoeval",
+}
 _OF_LIKELIHOODS = ("perplexity", "pseudo_perplexity")  # a task has one of them at most
+
+
+def libraries(task: Task) -> tuple[str, ...]:
+    """The modules that scoring the task's answers imports, for a server that forks processes which need not then."""
+    families = [_FAMILIES[name] for name in (task.metric or "", *task.other_metrics) if name in _FAMILIES]
+    return tuple(dict.fromkeys(_LIBRARIES[family] for family in families if family in _LIBRARIES))
 
 
 def score(
