@@ -4,9 +4,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 RESULTS ?= results/quickstart
-# Tests wait for programs that idle a good part of their time: one more than there are processors, four at most.
-WORKERS ?= $(shell n=$$(( $$(nproc) + 1 )); echo $$(( n < 4 ? n : 4 )))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+# Hundreds of processes start here: their modules are compiled once, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test check format bench gallery clean
@@ -25,7 +26,7 @@ quickstart: $(VENV)/.run  ## Measure eleven small real models on ten tasks and r
 # miniature models that tests build.
 test: $(VENV)/.test $(VENV)/.chromium  ## Run all tests
 	@cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && export JOULEMARK_TEST_CACHE="$$cache" && set -x && \
-	{ $(BIN)/python -m pytest -m 'not alone' -n $(WORKERS) --dist worksteal $(PYTEST_ARGS) || [ $$? = 5 ]; } && \
+	{ $(BIN)/python -m pytest -m 'not alone' -n auto --maxprocesses 4 --dist worksteal $(PYTEST_ARGS) || [ $$? = 5 ]; } && \
 	{ $(BIN)/python -m pytest -m alone $(PYTEST_ARGS) || [ $$? = 5 ]; }
 
 check: $(VENV)/.check  ## Format, lint, types and layers

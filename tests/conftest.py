@@ -15,13 +15,14 @@ settings.load_profile("shared-machine")
 # A job in the background ignores it, and so would the programs that are tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-ALONE = {"hardware", "meter", "sensors", "simulated"}  # folders whose tests measure real time
+ALONE = {"hardware", "meter", "sensors", "simulated"}  # folders whose tests measure real time, but for these files
+NOT_ALONE = {"test_apple.py", "test_machine.py", "test_modelled_dram.py", "test_open.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(here).parts[0] in ALONE:
+        if item.path.relative_to(here).parts[0] in ALONE and item.path.name not in NOT_ALONE:
             item.add_marker("alone")
 
 

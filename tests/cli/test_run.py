@@ -37,10 +37,12 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def function_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[object, ...]:
     """What names a cell whose model is a Python function: it starts in a moment, and a query takes a millisecond."""
     (tmp_path / "slow_words.py").write_text(
-        "import time\ndef answer(sample):\n    time.sleep(0.001)\n    return 'positive'\n"
+        "import time\ndef answer(sample):\n    time.sleep(0.001)\n    return 'yes'\n"
     )
+    samples = [{"question": f"is it {n}?", "context": f"it is {n}", "answers": ["yes"]} for n in range(20)]
+    (tmp_path / "asked.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    return "--task", "text-classification", "--model", "slow_words:answer", "--dataset", "miniature:reviews"
+    return "--task", "question-answering", "--model", "slow_words:answer", "--dataset", tmp_path / "asked.jsonl"
 
 
 def report(results: Path, *options: str) -> dict[str, Any]:
@@ -144,7 +146,7 @@ MEASURING = r"▸ [^✓\n]* [1-9][\d,]*/"
     ("stage", "queries_n", "stored_n"),
     [
         pytest.param("4 runs to do", 20, 0, id="before-all"),
-        pytest.param(MEASURING, 2000, 0, id="while-measuring"),  # a second or so, to be seen in
+        pytest.param(MEASURING, 1000, 0, id="while-measuring"),  # a second or so, to be seen in
         pytest.param(r"✓ .* 2/4 ", 20, 2, id="after-two"),
     ],
 )
