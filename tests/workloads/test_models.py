@@ -103,6 +103,45 @@ def test_a_miniature_that_was_made_for_another_task(reviews: Cell) -> None:
     assert "has no weights for text-classification" in _refusal(prompted)
 
 
+@pytest.mark.parametrize(
+    ("architectures", "task", "refused"),
+    [
+        (["BertForSequenceClassification"], "text-classification", False),
+        (["BertForSequenceClassification"], "token-classification", True),
+        (["BertForSequenceClassification"], "summarization", True),
+        (["BertForMaskedLM"], "text-classification", True),
+        (["BertForMaskedLM"], "fill-mask", False),
+        (["BertForPreTraining"], "fill-mask", False),
+        (["GPT2LMHeadModel"], "text-generation", False),
+        (["GPT2LMHeadModel"], "question-answering", True),
+        (["ViTModel"], "image-classification", True),
+        (["DeiTForImageClassificationWithTeacher"], "image-classification", False),
+        (["VisionEncoderDecoderModel"], "image-to-text", False),
+        (["SomebodysOwnThing"], "text-classification", False),  # whatever it may be
+        (["BertForMaskedLM", "BertForSequenceClassification"], "text-classification", False),
+        ([], "text-classification", False),
+        (None, "text-classification", False),
+        ("ForMaskedLM", "text-classification", False),  # not a list, as it should be
+    ],
+)
+def test_what_a_folder_was_made_for_is_seen_before_it_is_loaded(
+    architectures: object, task: str, refused: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": architectures}))
+    (tmp_path / "model.safetensors").touch()
+    cell = Cell(task, str(tmp_path), "miniature:reviews")
+    why = missing(cell) or ""
+    assert ("has no weights for" in why) is refused
+    if refused:
+        assert isinstance(architectures, list)
+        assert why == f"{tmp_path} has no weights for {task}: it was made for {architectures[0]}"
+        with pytest.raises(WorkloadError, match="it was made for"):
+            prepare(cell)
+        assert missing(replace(cell, settings=Settings(weights="random"))) != why
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": architectures, "auto_map": {}}))
+    assert "was made for" not in (missing(cell) or "")
+
+
 def test_a_model_of_another_kind(encoder: Path) -> None:
     said = _refusal(Cell("image-classification", str(encoder), "miniature:digits"))
     assert f"{encoder} does not load for image-classification" in said

@@ -19,6 +19,7 @@ from joulemark.units import show
 from joulemark.workloads import hub, miniature
 from joulemark.workloads.catalogue import find_catalogue_model
 from joulemark.workloads.datasets import MINIATURE
+from joulemark.workloads.tasks import WRITTEN
 from joulemark.workloads.workload import WorkloadError
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -26,6 +27,15 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 _WRITERS = ("prompted-decoder", "text-decoder", "summarizer")  # miniatures that write, whatever they are asked
 _WRITTEN = ("text-generation", "summarization")  # the tasks that they can be asked without a prompt
+# What the class of a model is called that has the head for a task.
+_HEADS = {
+    "text-classification": "ForSequenceClassification",
+    "token-classification": "ForTokenClassification",
+    "question-answering": "ForQuestionAnswering",
+    "image-classification": "ForImageClassification",
+    "object-detection": "ForObjectDetection",
+}
+_HEADLESS = ("Model", "ForMaskedLM", "ForCausalLM", "ForConditionalGeneration", "ForPreTraining")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -86,6 +96,7 @@ def fetch_model(cell: Cell) -> None:
             trust=cell.settings.trust,
             texts_only=is_architecture_only(cell),
         )
+    _check_head(cell)
 
 
 def check_model(cell: Cell) -> None:
@@ -101,6 +112,7 @@ def check_model(cell: Cell) -> None:
         _check_libraries(cell)
         try:
             _need_here(cell)
+            _check_head(cell)
         except NotHere as error:
             if why := _why_unreachable(hub.endpoint(), hub.is_offline()):
                 raise WorkloadError(
@@ -116,6 +128,32 @@ def _check_made_for(cell: Cell) -> None:
     writes = name in _WRITERS and (cell.purpose is Purpose.MULTI_PURPOSE or cell.task in _WRITTEN)
     if cell.task != made.task and not writes:
         raise WorkloadError(f"{cell.model} was made for {made.task}, not for {cell.task}: {made.description}")
+
+
+def _check_head(cell: Cell) -> None:
+    """Refuse trained weights whose configuration says that they were made for another task.
+
+    Loading would refuse them too, after the libraries' seconds. What says nothing, or names a class of its own, is left
+    to it, and so are the folders of :mod:`joulemark.workloads.miniature`, which may be opened for their cost alone.
+    """
+    if is_architecture_only(cell) or cell.purpose is Purpose.MULTI_PURPOSE:
+        return
+    path = path_of(cell)
+    written = cell.task == "fill-mask" or cell.task in WRITTEN
+    if (path / miniature.FACTS_FILE).is_file() or not (written or cell.task in _HEADS):
+        return
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        names = [str(name) for name in config.get("architectures") or ()]
+    except (OSError, ValueError, AttributeError, TypeError):
+        return
+    if not names or "auto_map" in config:
+        return
+    wanted = _HEADS.get(cell.task)
+    others = [head for head in _HEADS.values() if head != wanted]
+    headless = () if wanted is None else _HEADLESS
+    if all(any(head in name for head in others) or name.endswith(headless) for name in names):
+        raise WorkloadError(f"{cell.model} has no weights for {cell.task}: it was made for {', '.join(names)}")
 
 
 def _need_here(cell: Cell) -> None:
