@@ -231,6 +231,29 @@ def test_marks_are_hollow_where_nothing_was_measured() -> None:
     assert any("hollow ones not" in text for text in labels_in(svg))
 
 
+@pytest.mark.parametrize(("code", "word"), [("fake-sensor", "fake"), ("replayed", "replayed")])
+def test_marks_are_hollow_where_nobody_measured(code: str, word: str) -> None:
+    """A fake counter is a counter by name alone."""
+    cells = [Cell("summarization", "m", "d"), Cell("summarization", "n", "d")]
+    runs = []
+    for one in (run(cell, i, 50.0 + i) for cell in cells for i in range(2)):
+        assert one.measurement is not None
+        (channel,) = one.measurement.channels
+        if one.cell == cells[0]:
+            one = replace(one, measurement=replace(one.measurement, channels=(replace(channel, reasons=(code,)),)))
+        runs.append(one)
+    figure = draw(1, material_of(cells, runs))
+    assert f"0 to 100 % of a mark's energy; the rest is modelled, assumed or {word}." in " ".join(figure.caption)
+    fills = {
+        about.split(",")[0]: (record["fill"], f"{word}: counter" in about) for about, record in marks_of(figure).items()
+    }
+    assert fills["m"][1]
+    assert not fills["n"][1]
+    assert fills["m"][0] != fills["n"][0]
+    alone = draw(1, material_of(cells[:1], runs[:2]))
+    assert f"The energy is {word}: nobody measured it." in alone.caption
+
+
 def test_the_paper_stands_beside_other_results_only(paper: Material) -> None:
     cell = Cell("summarization", "mine", "samsum", Purpose.MULTI_PURPOSE)
     mine = material_of([cell], [run(cell, 0, 5.0)])

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from made_folders import REVIEWS, Made, folder
+from made_folders import REVIEWS, SUMMARY, Made, folder
 from program import complains, joulemark
 
 
@@ -44,6 +44,14 @@ def test_small_totals_are_no_zeros(tmp_path: Path) -> None:
     assert "8.33 mWh" in shown
     assert "3.94 mg" in shown
     assert "0.00" not in shown
+
+
+def test_tables_and_totals_say_that_nobody_measured(tmp_path: Path) -> None:
+    fake = Made(REVIEWS, [10, 10, 10], reasons=("fake-sensor",))
+    place = folder(tmp_path / "r", fake, Made(SUMMARY, [10, 10, 10]))
+    for options in (("--table", 2), ("--table", 2, "--markdown"), ("--totals",)):
+        assert "the energy of 1 of 2 cells is fake: nobody measured it" in joulemark("report", place, *options).stdout
+    assert "nobody measured" not in joulemark("report", place, "--table", 6).stdout
 
 
 def test_inside_another_boundary_there_is_a_lower_bound_and_no_carbon_of_the_devices() -> None:

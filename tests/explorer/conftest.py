@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser import MISSING, WIDE_PX, Theme, chromium, context_of, open_browser
-from made_results import SPARSE, hostile
+from made_results import SPARSE, fake_energy, hostile
 from pages import PAPER, PageOf, Shared, program
 from playwright.sync_api import Browser
 from visits import Opener, Visit
@@ -81,7 +81,7 @@ def quickstart(shared: Shared, model_cache: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def page_of(shared: Shared, request: pytest.FixtureRequest) -> PageOf:
-    """``paper``, ``quickstart``, ``both`` side by side, ``hostile``, or one of the sparse folders."""
+    """``paper``, ``quickstart``, ``both`` side by side, ``hostile``, ``fake_energy``, or a sparse folder."""
 
     def places(name: str) -> list[object]:
         if name == "paper":
@@ -89,6 +89,7 @@ def page_of(shared: Shared, request: pytest.FixtureRequest) -> PageOf:
         if name in ("quickstart", "both"):
             measured = request.getfixturevalue("quickstart")
             return [measured, PAPER] if name == "both" else [measured]
-        return [shared.once(name, hostile if name == "hostile" else SPARSE[name])]
+        made = {"hostile": hostile, "fake_energy": fake_energy, **SPARSE}[name]
+        return [shared.once(name, made)]
 
     return lambda name: shared.page(name, places(name))

@@ -43,6 +43,22 @@ def test_nothing_is_drawn_where_no_energy_is_known(opened: Opener, page_of: Page
         assert what.empty, section
 
 
+def test_energy_that_nobody_measured_is_called_so(opened: Opener, page_of: PageOf) -> None:
+    """A fake counter is a counter by name alone."""
+    visit, file = opened(), page_of("fake_energy")
+    tasks = seen(visit.to(file, "tasks"))
+    assert "0 to 100 % of a mark's energy; the rest is fake." in tasks.text
+    alone = seen(visit.to(file, "tasks", task="text-classification"))
+    assert "None of the energy was measured: it is fake." in alone.text
+    assert all(
+        "fake 100 %" in (label or "") for labels in alone.marks.values() for label in labels if "runs" in (label or "")
+    )
+    measured = seen(visit.to(file, "data", rows="all", known="measured"))
+    column = next(i for i, head in enumerate(measured.heads["cells"]) if head.startswith("energy"))
+    assert sum(row[column] != "–" for row in measured.tables["cells"]) == 1
+    assert "How it is known: fake 100 %" in seen(visit.to(file, "run", task="text-classification")).text
+
+
 def test_failures_are_told_by_their_message(opened: Opener, page_of: PageOf) -> None:
     page = opened().to(page_of("only_failed"), "data", rows="all")
     assert "tried to allocate 2.00 GiB" in page.locator("main").inner_text()

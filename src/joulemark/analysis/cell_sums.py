@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from joulemark.analysis.interval import Interval, joined_moments
 from joulemark.boundary import Total, outermost, total
 from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
+from joulemark.reasons import made_up
 from joulemark.records import Cell, Failure, Quality, Run
 
 PER_N = 1000
@@ -402,3 +403,13 @@ def merged(parts: Sequence[Mapping[str, CellSums]]) -> dict[str, CellSums]:
             else:
                 whole[cell_id] = sums
     return whole
+
+
+def made_up_notes(cells: Sequence[CellSums]) -> list[str]:
+    """Of how many cells with runs nobody measured the energy, a sentence for each way."""
+    with_runs = [one for one in cells if one.runs_n]
+    words = [word for one in with_runs for word in made_up(one.reasons)]
+    return [
+        f"the energy of {words.count(word)} of {len(with_runs)} cells is {word}: nobody measured it"
+        for word in dict.fromkeys(words)
+    ]

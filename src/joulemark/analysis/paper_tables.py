@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 
-from joulemark.analysis.cell_sums import CellSums, Moments
+from joulemark.analysis.cell_sums import CellSums, Moments, made_up_notes
 from joulemark.analysis.interval import Interval
 from joulemark.analysis.parity import Training, days, parity_queries, year_j
 from joulemark.analysis.reference import PAPER, read_catalogue
@@ -79,15 +79,17 @@ def paper_table(
     with_runs = [one for one in of_study if one.runs_n]
     if number == 1:
         return _tasks(study, sums)
-    if number == 2:
-        return _energy_by_task(with_runs, is_paper=study.name == PAPER)
-    if number == 3:
-        return _multi_purpose(with_runs, grid)
     if number == 4:
         return _lengths(with_runs)
-    if number == 5:
-        return _parity(with_runs, projection)
-    return _models(study, sums)
+    if number == 6:
+        return _models(study, sums)
+    if number == 2:
+        table = _energy_by_task(with_runs, is_paper=study.name == PAPER)
+    elif number == 3:
+        table = _multi_purpose(with_runs, grid)
+    else:
+        table = _parity(with_runs, projection)
+    return replace(table, notes=(*made_up_notes(with_runs), *table.notes))
 
 
 def _tasks(study: Study, sums: Mapping[str, CellSums]) -> Table:

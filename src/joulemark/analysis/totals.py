@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from joulemark.analysis.cell_sums import CellSums
+from joulemark.analysis.cell_sums import CellSums, made_up_notes
 from joulemark.analysis.reference import PAPER, read_catalogue
 from joulemark.impact.carbon import Grid, carbon_g
 from joulemark.measurement import Component
@@ -70,7 +70,7 @@ def totals(study: Study, sums: Mapping[str, CellSums], grid: Grid | None) -> Tot
         carbon_kg=carbon_kg,
         carbon_basis=basis,
         printed=printed,
-        notes=_notes(printed, energy_kwh, gpu_kwh, carbon_kg),
+        notes=(*made_up_notes(cells), *_notes(printed, energy_kwh, gpu_kwh, carbon_kg)),
     )
 
 

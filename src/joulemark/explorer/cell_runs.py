@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from joulemark.analysis.cell_sums import PER_N, CellSums, Moments
 from joulemark.boundary import outermost, total
 from joulemark.measurement import BoundaryName, ChannelEnergy, Component, Measurement, Provenance
+from joulemark.reasons import made_up
 from joulemark.records import Cell, Run
 
 BOUNDARIES = (BoundaryName.DEVICE, BoundaryName.MARGINAL, BoundaryName.HOST)
@@ -109,7 +110,7 @@ def measured_part(run: Run, window: Measurement) -> Run | None:
 
 def measured_channels(channels: Sequence[ChannelEnergy]) -> tuple[ChannelEnergy, ...]:
     """The channels that hardware counted or sampled; a part of one that is left out stands for itself."""
-    kept = tuple(channel for channel in channels if channel.provenance in MEASURED)
+    kept = tuple(channel for channel in channels if channel.provenance in MEASURED and not made_up(channel.reasons))
     if len(kept) == len(channels):
         return kept
     names = {channel.name for channel in kept}

@@ -12,6 +12,7 @@ from joulemark.analysis.interval import Interval
 from joulemark.analysis.paper_tables import MODALITIES
 from joulemark.explorer.cell_runs import BOUNDARIES, CellRuns, no_runs
 from joulemark.measurement import BoundaryName, Provenance
+from joulemark.reasons import made_up
 from joulemark.records import Cell, Settings
 from joulemark.workloads.catalogue import find_catalogue_model
 
@@ -125,7 +126,12 @@ def _spread(sums: CellSums) -> dict[str, Json] | None:
 
 
 def _shares(sums: CellSums) -> Mapping[str, float | None] | None:
-    """How the energy is known; ``None`` also where a part of it is below zero, as it can be above idle."""
+    """How the energy is known; ``None`` also where a part of it is below zero, as it can be above idle.
+
+    What nobody measured is known as "fake" or "replayed", whatever its channels call themselves.
+    """
+    if words := made_up(sums.reasons):
+        return dict.fromkeys(map(str, Provenance), 0.0) | {" and ".join(words): 1.0}
     parts_j = {kind: sums.by_provenance_j.get(kind, 0.0) for kind in Provenance}
     all_j = sum(parts_j.values())
     if sums.unknown_n or all_j <= 0 or min(parts_j.values()) < -NEGATIVE_MOST_RATIO * all_j:

@@ -10,6 +10,7 @@ from joulemark.boundary import total
 from joulemark.explorer.cell_runs import BOUNDARIES, measured_part
 from joulemark.explorer.cells import rounded
 from joulemark.measurement import BoundaryName, ChannelEnergy, Measurement
+from joulemark.reasons import made_up
 from joulemark.records import Run
 
 Json = Any
@@ -79,7 +80,7 @@ def _channel(channel: ChannelEnergy, run: Run) -> dict[str, Json]:
     return {
         "name": channel.name,
         "component": str(channel.component),
-        "provenance": str(channel.provenance),
+        "provenance": " and ".join(made_up(channel.reasons)) or str(channel.provenance),
         "energy_j": rounded(channel.energy_j),
         "low_j": rounded(channel.low_j),
         "high_j": rounded(channel.high_j),

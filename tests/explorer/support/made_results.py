@@ -203,6 +203,18 @@ def unknown_energy(folder: Path) -> Path:
     return write(folder, study, blind)
 
 
+def fake_energy(folder: Path) -> Path:
+    """Every channel is a fake counter, whose energy nobody measured; of the last cell, real ones."""
+    study = study_of(CELLS, "fake-energy")
+    runs = []
+    for one in (run(study, cell, i, has_dram=False) for i in range(2) for cell in CELLS):
+        if one.cell != CELLS[-1] and one.measurement is not None:
+            fake = tuple(replace(channel, reasons=("fake-sensor",)) for channel in one.measurement.channels)
+            one = replace(one, measurement=replace(one.measurement, channels=fake))
+        runs.append(one)
+    return write(folder, study, runs)
+
+
 SPARSE = {
     made.__name__: made
     for made in (empty, nothing_measured, only_failed, one_run, one_model, no_quality, mixed_boundaries, unknown_energy)

@@ -17,6 +17,7 @@ from joulemark.analysis.reference import PAPER, reference_study, reference_sums
 from joulemark.analysis.results import Results
 from joulemark.impact.carbon import Grid
 from joulemark.measurement import BoundaryName, Provenance
+from joulemark.reasons import made_up
 from joulemark.records import Purpose, Study
 from joulemark.units import J_PER_KWH
 from joulemark.workloads.catalogue import find_catalogue_model
@@ -48,12 +49,15 @@ class Point:
     output_unit: str | None = None  # "tokens" or "words"
     sd_ratio: float | None = None  # standard deviation of the repetitions ÷ their mean
     farthest_ratio: float | None = None  # distance of the farthest repetition from the mean ÷ the mean
+    made_up: tuple[str, ...] = ()  # "fake" or "replayed": of energies that nobody measured here
 
     @property
     def measured_ratio(self) -> float | None:
-        """The share of the energy that hardware counted or sampled."""
+        """The share of the energy that hardware counted or sampled, here."""
         if not self.shares:
             return None
+        if self.made_up:
+            return 0.0
         return sum(self.shares.get(kind, 0.0) for kind in (Provenance.COUNTER, Provenance.SAMPLED))
 
 
@@ -128,6 +132,7 @@ def _point(sums: CellSums, grid: Grid | None, classes: Mapping[str, str]) -> Poi
         output_unit=unit,
         sd_ratio=sd / mean if known and sd is not None else None,
         farthest_ratio=max(repeats.greatest - mean, mean - repeats.least) / mean if known else None,
+        made_up=made_up(sums.reasons),
     )
 
 
@@ -223,6 +228,7 @@ def _mean_point(points: Sequence[Point]) -> Point:
         energy_j=_mean([point.energy_j for point in points]),
         carbon_g=_mean([point.carbon_g for point in points]),
         shares=shares,
+        made_up=tuple(dict.fromkeys(word for point in points for word in point.made_up)),
     )
 
 

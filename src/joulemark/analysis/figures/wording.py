@@ -44,7 +44,8 @@ def about(point: Point) -> str:
                 text += f" (95 %: {show_range(interval.low, interval.high, quantity, interval.value)})"
             parts.append(text)
     if point.shares:
-        parts.append(", ".join(f"{kind} {share:.0%}" for kind, share in point.shares.items() if share > 0))
+        shares = ", ".join(f"{kind} {share:.0%}" for kind, share in point.shares.items() if share > 0)
+        parts.append(": ".join((*point.made_up, shares)))
     if point.quality is not None:
         parts.append(f"{name_of(point.quality_metric or 'quality')} {number(point.quality)}")
     parts.append(f"{point.runs_n} runs" if point.runs_n != 1 else "1 run")
@@ -105,13 +106,18 @@ def known_by(points: Sequence[Point], as_fill: bool = True) -> list[str]:
     filling = ""
     if as_fill and len({fill(point) for point in points}) > 1:
         filling = " Full marks are measured, pale ones in part, hollow ones not."
+    words = list(dict.fromkeys(word for point in points for word in point.made_up))
+    *others, last = "modelled", "assumed", *words
+    otherwise = f"{', '.join(others)} or {last}"
     least, greatest = round(min(ratios) * 100), round(max(ratios) * 100)
     share = f"{least} %" if least == greatest else f"{least} to {greatest} %"
     if least == 100:
         return ["All of the energy was measured by counters or gauges."]
     if greatest == 0:
-        return ["None of the energy was measured: it is modelled or assumed."]
-    return [f"Measured by counters or gauges: {share} of a mark's energy; the rest is modelled or assumed.{filling}"]
+        if all(point.made_up for point in points):
+            return [f"The energy is {' or '.join(words)}: nobody measured it."]
+        return [f"None of the energy was measured: it is {otherwise}."]
+    return [f"Measured by counters or gauges: {share} of a mark's energy; the rest is {otherwise}.{filling}"]
 
 
 def paper_note(material: Material, what: str, drawn: bool = True) -> list[str]:

@@ -189,8 +189,8 @@ function sharesOf(points) {
   const known = points.filter((point) => point.amount && point.amount[0] > 0);
   if (!known.length || known.some((point) => !point.shares)) return null;
   const all = known.reduce((sum, point) => sum + point.amount[0], 0);
-  const share = (kind) => known.reduce((sum, point) => sum + point.shares[kind] * point.amount[0], 0) / all;
-  return Object.fromEntries(Object.keys(known[0].shares).map((kind) => [kind, share(kind)]));
+  const share = (kind) => known.reduce((sum, point) => sum + (point.shares[kind] ?? 0) * point.amount[0], 0) / all;
+  return Object.fromEntries([...new Set(known.flatMap((point) => Object.keys(point.shares)))].map((kind) => [kind, share(kind)]));
 }
 
 /** Over how many datasets a mean goes, and how many there are; of one its name. */
@@ -304,7 +304,17 @@ function provenanceSentence(points) {
   const unsaid = unsaid_n ? ` Of ${whole(unsaid_n)} more it is not said how.` : "";
   const [least, greatest] = [Math.min(...measured), Math.max(...measured)].map(wholePercent);
   if (least === 100) return `All of the energy was measured by counters or gauges.${unsaid}`;
-  if (greatest === 0) return `None of the energy was measured: it is modelled or assumed.${unsaid}`;
+  const otherwise = unmeasuredWords(points);
+  if (greatest === 0) return `None of the energy was measured: it is ${otherwise}.${unsaid}`;
   const share = least === greatest ? `${least} %` : `${least} to ${greatest} %`;
-  return `Measured by counters or gauges: ${share} of a mark's energy; the rest is modelled or assumed.${unsaid}`;
+  return `Measured by counters or gauges: ${share} of a mark's energy; the rest is ${otherwise}.${unsaid}`;
+}
+
+/** How energy is known that was not measured: "modelled or assumed", and made up where some of it is. */
+function unmeasuredWords(points) {
+  const kinds = [...new Set(points.flatMap((point) => Object.entries(point.shares ?? {}).filter(([, share]) => share > 0).map(([kind]) => kind)))];
+  const madeUp = kinds.filter((kind) => !["counter", "sampled", "modelled", "assumed"].includes(kind));
+  const isModelled = kinds.some((kind) => ["modelled", "assumed"].includes(kind)) || !madeUp.length;
+  const words = [...(isModelled ? ["modelled", "assumed"] : []), ...madeUp];
+  return words.length > 1 ? `${words.slice(0, -1).join(", ")} or ${words.at(-1)}` : words[0];
 }
