@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page
 from visits import Opener
 
 SIZES = [10.0 ** (3 * i) / joules for i in range(-4, 5) for joules in (1, 3.6)]  # of units and watt-hours
+TABLES_A_WINDOW_N = 5  # two downloads each; Chromium drops the eleventh of a window
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -39,9 +40,11 @@ def number(text: str) -> float | None:
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_tables_are_downloaded_as_shown(opened: Opener, page_of: PageOf, section: str) -> None:
-    shown = seen(opened().to(page_of("both"), section, rows="all"))
-    for table_id, rows in shown.tables.items():
-        page = opened().to(page_of("both"), section, rows="all")  # Chromium drops the eleventh download of a window
+    page = opened().to(page_of("both"), section, rows="all")
+    shown = seen(page)
+    for place, (table_id, rows) in enumerate(shown.tables.items()):
+        if place and place % TABLES_A_WINDOW_N == 0:
+            page = opened().to(page_of("both"), section, rows="all")
         buttons = block(page, table_id)
         text = downloaded(page, buttons.locator("[data-download=csv]")).read_text(encoding="utf-8-sig")
         content = json.loads(downloaded(page, buttons.locator("[data-download=json]")).read_text(encoding="utf-8"))
@@ -70,9 +73,9 @@ def test_tables_are_downloaded_as_shown(opened: Opener, page_of: PageOf, section
 def test_units_are_named_and_follow_the_bar(opened: Opener, page_of: PageOf) -> None:
     """The same cell in joules is 3,600 times its watt-hours, whatever prefix the column has."""
     sizes_j = {"Wh": 3600.0, "kWh": 3.6e6, "mWh": 3.6, "J": 1.0, "kJ": 1e3, "MJ": 1e6}
-    found = []
+    found, visit = [], opened()
     for unit in ("Wh", "J"):
-        page = opened().to(page_of("paper"), "data", unit=unit, rows="all")
+        page = visit.to(page_of("paper"), "data", unit=unit, rows="all")
         table_id = next(iter(seen(page).tables))
         button = block(page, table_id).locator("[data-download=json]")
         rows = json.loads(downloaded(page, button).read_text(encoding="utf-8"))["rows"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from browser import SECTIONS, Seen, ids_in_sight, rows_of, seen
 from pages import PAPER, PageOf, program
+from playwright.sync_api import Page
 from visits import Opener
 
 NOT_A_VALUE = re.compile(r"undefined|NaN|\[object|Infinity|\bnull\b")
@@ -25,18 +26,22 @@ def rows_n(what: Seen) -> int:
 
 
 @pytest.mark.parametrize("name", ["paper", "quickstart", "both"])
-@pytest.mark.parametrize("section", SECTIONS)
-def test_every_section_says_something(opened: Opener, page_of: PageOf, name: str, section: str) -> None:
-    page = opened().to(page_of(name), section)
+def test_every_section_says_something(opened: Opener, page_of: PageOf, name: str) -> None:
+    visit = opened()
+    for section in SECTIONS:
+        assert_says_something(visit.to(page_of(name), section), section)
+
+
+def assert_says_something(page: Page, section: str) -> None:
     what = seen(page)
     assert what.section == section
     assert page.locator("main > section:visible").count() == 1
     assert page.locator(f'nav#sections a[href^="#{section}"]').get_attribute("aria-current") == "page"
     assert page.locator("section:visible h2").inner_text().strip()
-    assert len(what.sentence) > 20
+    assert len(what.sentence) > 20, section
     told = [what.sentence, *what.empty, *(cell for rows in what.tables.values() for row in rows for cell in row)]
     told += [label or "" for labels in what.marks.values() for label in labels]
-    assert [words for words in told if NOT_A_VALUE.search(words)] == []
+    assert [words for words in told if NOT_A_VALUE.search(words)] == [], section
     for table_id, rows in what.tables.items():
         for i, head in enumerate(what.heads[table_id]):
             if head.strip(" ▲▼") in WHOLE:
@@ -47,9 +52,9 @@ def test_every_section_says_something(opened: Opener, page_of: PageOf, name: str
         if empty.count():
             assert len(empty.inner_text()) > 15
         else:
-            assert figure.locator("svg [aria-label]").count() > 1
-            assert figure.locator("figcaption").inner_text().strip()
-    assert all(rows for rows in what.tables.values())
+            assert figure.locator("svg [aria-label]").count() > 1, figure_id
+            assert figure.locator("figcaption").inner_text().strip(), figure_id
+    assert all(rows for rows in what.tables.values()), section
 
 
 def test_the_rest_is_told_only_by_the_paper(opened: Opener, page_of: PageOf) -> None:
@@ -75,8 +80,9 @@ def test_table_2_is_the_programs(opened: Opener, page_of: PageOf) -> None:
 
 def test_table_3_is_the_programs(opened: Opener, page_of: PageOf) -> None:
     report = json.loads(program("report", PAPER, "--table", 3, "--json"))["rows"]
+    visit = opened()
     energy, carbon = (
-        {row["model"]: row for row in rows_of(opened().to(page_of("paper"), "multi", **state), "multi-models")}
+        {row["model"]: row for row in rows_of(visit.to(page_of("paper"), "multi", **state), "multi-models")}
         for state in ({}, {"quantity": "carbon"})
     )
     assert len(report) == len(energy) == len(carbon) == 8
@@ -107,8 +113,9 @@ def test_all_rows_are_the_programs(opened: Opener, page_of: PageOf, quickstart: 
 
 @pytest.mark.parametrize("section", DRAWN)
 def test_a_task_leaves_its_marks_rows_and_words(opened: Opener, page_of: PageOf, section: str) -> None:
-    whole = seen(opened().to(page_of("paper"), section))
-    part = seen(opened().to(page_of("paper"), section, task="question-answering"))
+    visit = opened()
+    whole = seen(visit.to(page_of("paper"), section))
+    part = seen(visit.to(page_of("paper"), section, task="question-answering"))
     assert part.sentence != whole.sentence
     assert part.tables != whole.tables
     assert 0 < rows_n(part) <= rows_n(whole)
@@ -135,8 +142,9 @@ def test_a_task_has_a_mark_for_each_of_its_models(opened: Opener, page_of: PageO
 
 @pytest.mark.parametrize("section", DRAWN)
 def test_joules_are_named_in_marks_heads_and_words(opened: Opener, page_of: PageOf, section: str) -> None:
-    watt_hours = seen(opened().to(page_of("both"), section))
-    joules = seen(opened().to(page_of("both"), section, unit="J"))
+    visit = opened()
+    watt_hours = seen(visit.to(page_of("both"), section))
+    joules = seen(visit.to(page_of("both"), section, unit="J"))
     for what, unit, other in ((watt_hours, "Wh", "J"), (joules, "J", "Wh")):
         heads = [head.rstrip(" ▲▼") for found in what.heads.values() for head in found]
         labels = [label or "" for found in what.marks.values() for label in found]
@@ -150,11 +158,12 @@ def test_joules_are_named_in_marks_heads_and_words(opened: Opener, page_of: Page
 def test_grams_follow_from_the_grid_that_is_chosen(opened: Opener, page_of: PageOf, quickstart: Path) -> None:
     report = json.loads(program("report", quickstart, "--grid", "France", "--json"))
     expected = {row["model"]: row["carbon_per_1000_g"] for row in report["rows"] if row["runs_n"]}
-    page = opened().to(page_of("quickstart"), "data")
+    visit = opened()
+    page = visit.to(page_of("quickstart"), "data")
     grid = page.locator("select[name=grid] option").evaluate_all(
         "options => options.find(one => one.textContent.startsWith('France')).value"
     )
-    page = opened().to(page_of("quickstart"), "data", quantity="carbon", grid=grid, rows="all")
+    page = visit.to(page_of("quickstart"), "data", quantity="carbon", grid=grid, rows="all")
     rows = rows_of(page, "cells")
     key = next(name for name in rows[0] if name.startswith("carbon_"))
     size_g = {"g": 1.0, "mg": 1e-3, "ug": 1e-6}[key.removeprefix("carbon_").removesuffix("_CO2e_per_1000_queries")]
@@ -219,18 +228,17 @@ def test_prompted_models_are_compared_as_the_program_does(opened: Opener, page_o
     verdict = "needs" if reported["energy_ratio"]["low"] > 1 else "no difference is shown"
     assert verdict in pinned
     assert verdict in what.sentence.split("Repetition by repetition")[1]
-    above_idle = seen(opened().to(page_of("quickstart"), "ways", boundary="marginal"))
+    above_idle = seen(visit.to(page_of("quickstart"), "ways", boundary="marginal"))
     assert "Repetition by repetition" not in above_idle.sentence
     assert "ways-paired" not in above_idle.tables
 
 
 def test_a_mean_is_known_as_its_datasets_are_together(opened: Opener, page_of: PageOf) -> None:
     """By the energy of each, and not as the first of them."""
-    cells = rows_of(opened().to(page_of("paper"), "data"), "cells")
+    visit = opened()
+    cells = rows_of(visit.to(page_of("paper"), "data"), "cells")
     key = next(name for name in cells[0] if name.startswith("energy_"))
-    found = {
-        (row["model"], row["task"]): row["shares"] for row in rows_of(opened().to(page_of("paper"), "size"), "size")
-    }
+    found = {(row["model"], row["task"]): row["shares"] for row in rows_of(visit.to(page_of("paper"), "size"), "size")}
     assert len(found) > 80
     apart_n = 0
     for (model, task), text in found.items():
