@@ -16,7 +16,22 @@ settings.load_profile("shared-machine")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ALONE = {"hardware", "meter", "sensors", "simulated"}  # folders whose tests measure real time, but for these files
-NOT_ALONE = {"test_apple.py", "test_machine.py", "test_modelled_dram.py", "test_open.py"}
+NOT_ALONE = {
+    "test_amdsmi.py",
+    "test_apple.py",
+    "test_conditions.py",
+    "test_coverage.py",
+    "test_machine.py",
+    "test_modelled_cpu.py",
+    "test_modelled_dram.py",
+    "test_open.py",
+    "test_per_query.py",
+    "test_phases.py",
+    "test_record.py",
+    "test_total_coverage.py",
+    "test_trace.py",
+    "test_window.py",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

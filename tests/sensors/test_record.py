@@ -61,6 +61,7 @@ def test_every_field_but_the_reading_survives(tmp_path: Path) -> None:
     assert replace(again, read=channel.read, reasons=channel.reasons) == channel
 
 
+@pytest.mark.alone
 def test_on_the_real_clock_the_window_has_the_true_energy(tmp_path: Path) -> None:
     file = tmp_path / "trace.json"
     record((known_energy_channel(time.monotonic_ns, ((1.0, 35.0),)),), file, 0.5, period_s=0.01)
