@@ -2,16 +2,19 @@
 
 ``python benchmarks/accuracy/run.py [--peers] [--windows 0.1,1,4,30] [--scenarios wrap,psys] [--repeats N]``
 
-Each cell is one fresh process, or several, that measures one window of sleep. The truth is that of the work alone,
-from the instants around it; what a tool adds before and after is its error. ``--peers`` needs root: the tools find the
-tree at ``/sys/class/powercap`` in a mount namespace of their own, without a network.
+Each cell is one fresh process, or several, that measures one window of sleep. Windows begin at random phases of the
+sensors, the same ones for every tool, since a slow sensor's error is mostly its phase. The truth is that of the work
+alone, from the instants around it; what a tool adds before and after is its error. ``--peers`` needs root: the tools
+find the tree at ``/sys/class/powercap`` in a mount namespace of their own, without a network.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+import random
 import re
 import sys
 import tempfile
@@ -29,6 +32,8 @@ from accuracy.scenarios import SCENARIOS, Scenario
 from accuracy.tools import TOOLS, Installed, Tool, installed, run_driver
 
 ATTEMPTS_N = 4
+PHASE_S = 0.25  # longer than any sensor's refresh, and than the bursts of the boards
+SHOWN_P = 0.05  # of a sign test, below which a tool is called nearer than another
 NOTES_N = 4  # printed for each tool and scenario; all are in the JSON
 _LOUD = re.compile(r"warn|error|critical|denied|fail|too short|unable|cannot|could not", re.IGNORECASE)
 _STAMPS = re.compile(r"\x1b?\[[0-9;]*m|\[?\d{4}-\d\d-\d\d[ T][\d:,.]+\]?|@ [\d:]+|/[\w./-]*tmp[\w./-]+")
@@ -42,6 +47,7 @@ class Result:
     tool: str
     window_s: float
     truth_j: dict[str, float] = field(default_factory=dict)
+    phase_s: float = 0.0
     energy_j: dict[str, float | None] = field(default_factory=dict)
     interval_j: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -68,15 +74,15 @@ def main() -> None:
     tools = [installed(tool) for tool in TOOLS if options.peers or tool.pins is None]
     scenarios = [one for one in SCENARIOS if not options.scenarios or one.name in options.scenarios]
     jobs = [
-        (scenario, one, window_s)
-        for _ in range(options.repeats)
+        (scenario, one, window_s, _phase_s(scenario, window_s, repeat))
+        for repeat in range(options.repeats)
         for scenario in scenarios
         for window_s in options.windows
         for one in tools
     ]
     print(f"RAPL tree served by {best_backend()}; {len(jobs)} cells", file=sys.stderr)
     with tempfile.TemporaryDirectory() as homes, ThreadPoolExecutor(options.jobs) as pool:
-        results = list(pool.map(lambda job: _cell(job[0], job[1], job[2], Path(homes)), jobs))
+        results = list(pool.map(lambda job: _cell(job[0], job[1], job[2], job[3], Path(homes)), jobs))
     _print_tables(scenarios, [one.tool for one in tools], options.windows, results)
     if options.json:
         document = {"rapl_backend": best_backend(), "results": [asdict(result) for result in results]}
@@ -102,14 +108,21 @@ def _numbers(text: str) -> list[float]:
     return [float(part) for part in text.split(",")]
 
 
-def _cell(scenario: Scenario, one: Installed, window_s: float, homes: Path) -> Result:
+def _phase_s(scenario: Scenario, window_s: float, repeat: int) -> float:
+    """How much later a window begins; where something happens inside it, so little that it still does."""
+    longest_s = min(PHASE_S, window_s / 4) if scenario.event else PHASE_S
+    return random.Random(f"{scenario.name} {window_s} {repeat}").uniform(0, longest_s)
+
+
+def _cell(scenario: Scenario, one: Installed, window_s: float, phase_s: float, homes: Path) -> Result:
     """Run one cell; again when the scenario's event missed the window, with the lead that the tool needed."""
     if one.python is None:
         return Result(scenario.name, one.tool.name, window_s, failure=one.failure)
     lead_s = 0.0
     for attempt in range(1, ATTEMPTS_N + 1):
         with tempfile.TemporaryDirectory() as folder:
-            result, event_inside = _run(scenario, one, window_s, Path(folder), homes / one.tool.name, lead_s, attempt)
+            home = homes / one.tool.name
+            result, event_inside = _run(scenario, one, window_s, phase_s, Path(folder), home, lead_s, attempt)
         if event_inside or result.failure:
             break
         lead_s = result.begin_s or 0.0
@@ -120,7 +133,14 @@ def _cell(scenario: Scenario, one: Installed, window_s: float, homes: Path) -> R
 
 
 def _run(
-    scenario: Scenario, one: Installed, window_s: float, folder: Path, home: Path, lead_s: float, attempt: int
+    scenario: Scenario,
+    one: Installed,
+    window_s: float,
+    phase_s: float,
+    folder: Path,
+    home: Path,
+    lead_s: float,
+    attempt: int,
 ) -> tuple[Result, bool]:
     event_s = scenario.event_s(window_s)
     environment = dict(scenario.environment)
@@ -133,7 +153,7 @@ def _run(
         event_ns = 0 if event_s is None else origin_ns + round(event_s * 1e9)
         answer, log = run_driver(
             one,
-            ["window", str(window_s), str(event_ns), str(lead_s)],
+            ["window", str(window_s), str(event_ns), str(lead_s), str(phase_s)],
             sysfs=tree.sysfs,
             home=home,
             environment=environment,
@@ -144,6 +164,7 @@ def _run(
         scenario=scenario.name,
         tool=one.tool.name,
         window_s=window_s,
+        phase_s=phase_s,
         truth_j=_truth_j(scenario, tree, boards, answer.get("edges_ns", [])),
         energy_j=answer.get("energy_j", {}),
         interval_j=answer.get("interval_j", {}),
@@ -198,26 +219,22 @@ def _print_tables(
     print("none: no number for this part; unknown: the tool says that it does not know; failed: see below;")
     print("model: a formula for the processor of this machine, which knows nothing of the simulated one.\n")
     rows = [("scenario", "part", "window", *(tool.name for tool in tools))]
-    behind: list[str] = []
+    nearer: list[str] = []
     for scenario in scenarios:
         for part in (*scenario.zones_of, *scenario.boards_of):
             for window_s in windows_s:
-                cells = [found[scenario.name, tool.name, window_s] for tool in tools]
-                texts = [_cell_text(cell, part, scenario.denied) for cell in cells]
+                cells = {tool: found[scenario.name, tool.name, window_s] for tool in tools}
+                texts = [_cell_text(cell, part, scenario.denied) for cell in cells.values()]
                 rows.append((scenario.name, part, f"{window_s:g} s", *texts))
-                errors = {
-                    tool: abs(ratio)
-                    for tool, cell in zip(tools, cells, strict=True)
-                    if (ratio := _median_error_ratio(cell, part)) is not None
-                }
-                text = _behind_text(errors)
-                behind += [f"  {scenario.name}, {part}, {window_s:g} s: {text}"] if text else []
+                where = f"{scenario.name}, {part}, {window_s:g} s"
+                nearer += [f"  {where}: {text}" for text in _nearer_texts(cells, part)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
     if any(tool.pins is not None for tool in tools):
-        print(f"\nNearer to the truth than joulemark without a variant, in {len(behind)} of {len(rows) - 1} rows:")
-        print("\n".join(behind) or "  no tool")
+        print("\nWhere another tool's median error was smaller than joulemark's without a variant: in how many of the")
+        print(f"windows of equal phase it was nearer, and p of a two-sided sign test ({SHOWN_P:g} or less: shown):")
+        print("\n".join(nearer) or "  nowhere")
     print("\nWhat each says about it, beyond what it says on a healthy machine (one-socket):")
     for scenario in scenarios:
         print(f"\n{scenario.name}: {scenario.what}")
@@ -239,17 +256,34 @@ def _median_error_ratio(cell: Sequence[Result], part: str) -> float | None:
     return known[len(known) // 2] if len(known) == len(cell) else None
 
 
-def _behind_text(errors: Mapping[Tool, float]) -> str | None:
-    """Which other tools were nearer than joulemark, and how near its variants were; ``None`` if none was."""
-    own = next((error for tool, error in errors.items() if tool.pins is None and not tool.variant), None)
-    peers = {tool.name: error for tool, error in errors.items() if tool.pins is not None}
-    nearer = {name: error for name, error in peers.items() if own is None or error < own}
-    if not nearer:
-        return None
-    variants = {tool.name: error for tool, error in errors.items() if tool.variant}
-    texts = [f"{name} {error:.2%}" for name, error in sorted(nearer.items(), key=lambda item: item[1])]
-    beside = "".join(f", {name} {error:.2%}" for name, error in variants.items())
-    return f"{', '.join(texts)}; joulemark {'gives no number' if own is None else f'{own:.2%}'}{beside}"
+def _nearer_texts(cells: Mapping[Tool, Sequence[Result]], part: str) -> list[str]:
+    """For each other tool whose median error is smaller than joulemark's: in how many windows it was nearer."""
+    own = next(cell for tool, cell in cells.items() if tool.pins is None and not tool.variant)
+    variants = {tool.name: _median_error_ratio(cell, part) for tool, cell in cells.items() if tool.variant}
+    beside = "".join(f", {name} {abs(error):.2%}" for name, error in variants.items() if error is not None)
+    own_error = _median_error_ratio(own, part)
+    texts = []
+    for tool, cell in cells.items():
+        error = _median_error_ratio(cell, part)
+        if tool.pins is None or error is None or (own_error is not None and abs(error) >= abs(own_error)):
+            continue
+        if own_error is None:
+            texts.append(f"{tool.name} {abs(error):.2%}; joulemark gives no number{beside}")
+            continue
+        pairs = [(theirs.error_ratio(part), ours.error_ratio(part)) for theirs, ours in zip(cell, own, strict=True)]
+        known = [(abs(theirs), abs(ours)) for theirs, ours in pairs if theirs is not None and ours is not None]
+        nearer_n = sum(theirs < ours for theirs, ours in known)
+        p = sign_test_p(nearer_n, len(known))
+        shown = "shown" if p <= SHOWN_P else "not shown"
+        ours = f"joulemark {abs(own_error):.2%}{beside}"
+        texts.append(f"{tool.name} {abs(error):.2%}; {ours}; {nearer_n} of {len(known)}, p {p:.2g}, {shown}")
+    return texts
+
+
+def sign_test_p(nearer_n: int, pairs_n: int) -> float:
+    """How likely so uneven a count is where both sides are equally likely."""
+    fewer_n = min(nearer_n, pairs_n - nearer_n)
+    return min(1.0, 2 * sum(math.comb(pairs_n, k) for k in range(fewer_n + 1)) * 0.5**pairs_n)
 
 
 def _cell_text(cell: Sequence[Result], part: str, modelled: bool) -> str:

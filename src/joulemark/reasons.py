@@ -35,6 +35,11 @@ REASONS: dict[str, Reason] = {
         "disable SGX in the firmware, or measure longer windows",
     ),
     "window-too-short": Reason("fewer than ten updates of the sensor fit in the window", "make the window longer"),
+    "edges-delayed": Reason(
+        "reading the counters around the window took more than 0.5 % of its time, as on a busy machine: what was drawn "
+        "meanwhile is in the energy, and the interval reaches down to what it is without",
+        "keep the machine less busy, or make the window longer",
+    ),
     "no-samples": Reason("the gauge gave no sample in the window", "make the window longer"),
     "gauge-stood-still": Reason(
         "the gauge showed the very same power all the time: its driver may repeat an old value, and the interval holds "

@@ -99,6 +99,23 @@ def test_a_short_window_says_so() -> None:
     assert "window-too-short" not in window(channel, clock, 1.0).reasons
 
 
+@pytest.mark.parametrize(("late_s", "span_s", "marked"), [(0.02, 1.0, True), (0.02, 30.0, False), (4e-4, 0.1, False)])
+def test_readings_that_take_a_while_are_in_the_interval_and_said(late_s: float, span_s: float, marked: bool) -> None:
+    """As on a busy machine, where the program waits for its turn between the clock and the counter."""
+    clock = VirtualClock()
+    channel = known_energy_channel(clock, STEADY, update_period_s=1e-6)
+
+    def read() -> float:
+        clock.sleep(late_s)
+        return channel.read()
+
+    energy = window(replace(channel, read=read), clock, span_s)
+    assert energy.energy_j == pytest.approx(35.0 * (span_s + late_s), rel=1e-3)
+    assert energy.low_j is not None
+    assert energy.low_j <= 35.0 * span_s * (1 + 1e-9)
+    assert ("edges-delayed" in energy.reasons) is marked
+
+
 def test_a_counter_that_stands_still_is_unknown() -> None:
     clock = VirtualClock()
     stuck = replace(known_energy_channel(clock, STEADY), read=lambda: 7)

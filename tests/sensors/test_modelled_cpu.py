@@ -167,7 +167,7 @@ def test_a_window_has_the_energy_and_the_factor_of_the_model(tmp_path: Path) -> 
     (energy,) = measurement.channels
     assert energy.component is Component.CPU
     assert energy.provenance is Provenance.MODELLED
-    assert energy.reasons == ("modelled",)
+    assert set(energy.reasons) - {"edges-delayed"} == {"modelled"}  # the other where the machine is busy
     truth_j = 18.0 * measurement.duration_s + 3.3 * 12
     assert energy.energy_j == pytest.approx(truth_j, rel=0.02)
     # A stale tick at each edge makes the interval a little wider than the factor alone.

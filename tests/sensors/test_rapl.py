@@ -91,7 +91,8 @@ def test_a_counter_of_whole_joules_may_wait_for_one(tmp_path: Path) -> None:
     assert (short.energy_j, short.low_j, short.reasons) == (None, 0.0, ("window-too-short",))
     assert short.high_j == pytest.approx(1.0 + 2.0)  # one step, and what may be drawn in an update period
     moved = measured(tmp_path, lambda: (path / "energy_uj").write_text("9000000\n"), duration_s=0.02)["psys"]
-    assert (moved.energy_j, moved.reasons) == (2.0, ("window-too-short",))
+    assert moved.energy_j == 2.0
+    assert "window-too-short" in moved.reasons
     assert moved.low_j is not None
     assert moved.low_j <= 1.0
     assert measured(tmp_path, lambda: None, duration_s=0.2)["psys"].reasons == ("counter-stood-still",)
@@ -189,7 +190,7 @@ def test_a_wrap_inside_the_window_is_followed(tmp_path: Path) -> None:
     path = zone(tmp_path, "intel-rapl:0", "package-0", RANGE_UJ - 400_000)
     energy = measured(tmp_path, lambda: (path / "energy_uj").write_text("600000\n"))["package-0"]
     assert energy.energy_j == pytest.approx(1.000001)
-    assert energy.reasons == ()
+    assert set(energy.reasons) <= {"edges-delayed"}  # where the machine is busy
 
 
 @pytest.mark.parametrize("range_uj", [RANGE_UJ, None, 0])

@@ -3,8 +3,9 @@
 A driver is run with the interpreter of its tool's own environment, so nothing but the standard library is imported
 here. Modes (``python DRIVER MODE RESULT ARGUMENTS…``):
 
-``window DURATION_S EVENT_NS LEAD_S``  one window of queries that sleep; EVENT_NS (of ``CLOCK_MONOTONIC``; 0: none) is
-    to fall into its middle, LEAD_S being what the tool needs before its window really begins
+``window DURATION_S EVENT_NS LEAD_S PHASE_S``  one window of queries that sleep; EVENT_NS (of ``CLOCK_MONOTONIC``; 0:
+    none) is to fall into its middle, LEAD_S being what the tool needs before its window really begins, PHASE_S how much
+    later it begins than it would, so that it meets the sensors in another phase
 ``cost WINDOWS_N``    the cost of empty windows
 ``background DURATION_S``  what the tool takes while it waits: CPU time and memory
 ``workload PAIRS_N``  a fixed work outside and inside of the tool, in turns
@@ -67,7 +68,7 @@ def main(open_tool: Open, open_for_many: Open | None = None) -> None:
     os._exit(0)  # threads and helpers that a tool left behind must not hold up the benchmark
 
 
-def _window(open_tool: Open, duration_s: str, event_ns: str, lead_s: str) -> dict[str, object]:
+def _window(open_tool: Open, duration_s: str, event_ns: str, lead_s: str, phase_s: str) -> dict[str, object]:
     edges_ns: list[int] = []
 
     def work(query: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:
@@ -82,6 +83,7 @@ def _window(open_tool: Open, duration_s: str, event_ns: str, lead_s: str) -> dic
         if int(event_ns):
             start_ns = int(event_ns) - (float(duration_s) / 2 + float(lead_s)) * 1e9
             time.sleep(max(0.0, (start_ns - time.monotonic_ns()) / 1e9))
+        time.sleep(float(phase_s))
         called_ns = time.monotonic_ns()
         report = measure(work)
         returned_ns = time.monotonic_ns()

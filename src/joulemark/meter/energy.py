@@ -19,6 +19,7 @@ from joulemark.measurement import Channel, ChannelEnergy, ErrorBudget
 
 UPDATES_MIN_N = 10  # a window with fewer updates of its sensor is marked
 LEAST_POWER_W = 10.0  # of a device whose counter moves in steps so coarse that it may seem to stand still
+EDGES_RATIO, EDGES_S = 0.005, 1e-3  # of a window, and at all: where reading around it takes longer, it is marked
 UPDATES_FEW_N = 5  # a window with fewer may have drawn noticeably more power than was counted
 
 
@@ -102,13 +103,14 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges
     """The energy of a counter that has ``moved`` between ``begin`` and ``end``.
 
     ``edges_s`` is the time that reading took around the window: a busy machine can delay it by milliseconds, whose
-    energy is counted though it is not the window's, so that it lowers the lower end. Where the counter may have wrapped
-    more often, its energy is only bounded by the most that it can draw. Where it was set back, what it drew until then
-    is known up to the last reading before, and afterwards from the first one on: the time between them is taken to have
-    drawn what the rest of the window did on average, and the interval reaches from what was counted to the most that
-    can have been drawn. Where these readings are more than half of the window apart, there are only the bounds, and no
-    energy. A count that has not moved yet is no zero but of a device that may rest: it has an upper bound. A counter of
-    coarse steps (1 J on some platforms) has to move only in a window that is longer than a step at 10 W.
+    energy is counted though it is not the window's, so that it lowers the lower end, and the window is marked where it
+    is a noticeable part of it. Where the counter may have wrapped more often, its energy is only bounded by the most
+    that it can draw. Where it was set back, what it drew until then is known up to the last reading before, and
+    afterwards from the first one on: the time between them is taken to have drawn what the rest of the window did on
+    average, and the interval reaches from what was counted to the most that can have been drawn. Where these readings
+    are more than half of the window apart, there are only the bounds, and no energy. A count that has not moved yet is
+    no zero but of a device that may rest: it has an upper bound. A counter of coarse steps (1 J on some platforms) has
+    to move only in a window that is longer than a step at 10 W.
     """
     if moved.counts is None:
         return unknown_energy(channel, begin.reason or end.reason or "counter-went-back")
@@ -140,6 +142,7 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges
     few_steps = energy_j < UPDATES_MIN_N * channel.resolution_j and not channel.rests
     short = few_steps or duration_s < UPDATES_MIN_N * update_period_s
     reasons: tuple[str, ...] = ("window-too-short",) if short else ()
+    reasons += ("edges-delayed",) if edges_s > max(EDGES_S, EDGES_RATIO * duration_s) else ()
     known = known_energy(channel, energy_j, duration_s, budget, reasons)
     if moved.lost_s:
         seen_w = (moved.counts - moved.lost_counts) * channel.count_j / (duration_s - moved.lost_s)
