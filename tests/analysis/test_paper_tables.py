@@ -166,8 +166,10 @@ def test_other_results_have_rows_for_what_is_there_and_no_zeros() -> None:
     assert row["mean_kwh"] == pytest.approx(1100 / 3.6e6)
     assert row["printed_mean_kwh"] is None
     assert row["mean_as_printed"] is None
+    assert mine(2).notes[0] == "the energy of 1 of 2 cells is not known: they are in no mean"
     (row,) = mine(3).rows
     assert (row["model"], row["carbon_g"], row["printed_carbon_g"]) == ("c", None, None)
+    assert not any("not known" in note for note in mine(3).notes)
     assert {(row["output"], row["unit"], row["input"]) for row in mine(4).rows} == {(7.0, "tokens", None)}
     assert mine(5).rows == ()
     assert [row["task"] for row in mine(1).rows] == ["fill-mask", "translation"]
@@ -175,3 +177,18 @@ def test_other_results_have_rows_for_what_is_there_and_no_zeros() -> None:
     whole = totals(study, sums, None)
     assert whole.energy_kwh == pytest.approx(5 * 99.0 / 3.6e6)  # the meter of the machine, and nothing beside it
     assert (whole.unknown_n, whole.carbon_kg, whole.load_energy_kwh, whole.cpu_energy_kwh) == (1, None, None, None)
+
+
+def test_a_query_that_drew_no_more_than_idle_has_no_parity() -> None:
+    cell = Cell("translation", "a", "d")
+    one = run(cell, 0, -5.0)
+    found = paper_table(
+        5,
+        Study("mine", (cell,)),
+        fold([one], BoundaryName.DEVICE, frozenset()),
+        None,
+        Projection({"a": Training(3.6e6)}, queries_per_day=10.0),
+    )
+    (row,) = found.rows
+    assert row["inference_kwh"] == pytest.approx(-0.5 / 3.6e6)
+    assert (row["parity_n"], row["parity_low_n"], row["parity_high_n"], row["days"]) == (None,) * 4

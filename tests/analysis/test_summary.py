@@ -1,10 +1,15 @@
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from joulemark.analysis.cell_sums import fold, merged
-from joulemark.analysis.summary import comparisons, rows, rows_of
+from joulemark.analysis.interval import Interval
+from joulemark.analysis.summary import compared_cells, comparisons, rows, rows_of
 from joulemark.impact.carbon import find_grid
 from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 from joulemark.records import Cell, Failure, Protocol, Purpose, Quality, Run, Study
@@ -112,6 +117,113 @@ def test_a_comparison_is_paired_by_block_and_the_models_factor_cancels() -> None
     assert pair.energy_ratio.low == pytest.approx(4.0)
     assert pair.repeats_n == 3
     assert pair.provenance == ("modelled",)
+
+
+pairs_j = st.lists(st.tuples(st.floats(0.1, 1000), st.floats(0.1, 1000)), min_size=2, max_size=8)
+
+
+@given(pairs_j)
+def test_the_other_way_round_is_the_inverse(pairs: list[tuple[float, float]]) -> None:
+    there, back = (
+        ratio_of([run(PROMPTED, i, pair[one]) for i, pair in enumerate(pairs)],
+                 [run(SPECIFIC, i, pair[1 - one]) for i, pair in enumerate(pairs)])
+        for one in (0, 1)
+    )  # fmt: skip
+    assert there.low is not None
+    assert back.high is not None
+    assert there.value * back.value == pytest.approx(1, rel=1e-9)
+    assert there.low * back.high == pytest.approx(1, rel=1e-6)
+
+
+def test_without_sensors_errors_the_interval_is_students_of_the_logarithms() -> None:
+    ratios = (2.0, 2.5, 3.0, 2.2)
+    found = ratio_of([run(PROMPTED, i, 10 * one) for i, one in enumerate(ratios)], specific_runs(4))
+    logs = [math.log(one) for one in ratios]
+    half = 3.1824 * statistics.stdev(logs) / 2  # t(0.975, 3)
+    assert found.low == pytest.approx(math.exp(statistics.fmean(logs) - half), rel=1e-4)
+    assert found.high == pytest.approx(math.exp(statistics.fmean(logs) + half), rel=1e-4)
+
+
+def specific_runs(n: int) -> list[Run]:
+    return [run(SPECIFIC, repeat_i, 10.0) for repeat_i in range(n)]
+
+
+def ratio_of(prompted: Sequence[Run], specific: Sequence[Run]) -> Interval:
+    (pair,) = comparisons(STUDY, (*specific, *prompted), BoundaryName.DEVICE)
+    return pair.energy_ratio
+
+
+def with_board(one: Run, energy_j: float, budget: ErrorBudget, reaches_j: float) -> Run:
+    """The run with a board beside its processor."""
+    assert one.measurement is not None
+    low_j = max(0.0, energy_j - budget.accuracy_j - budget.unseen_below_j)
+    board = ChannelEnergy("gpu0", Component.GPU, Provenance.COUNTER, energy_j, low_j, reaches_j, budget)
+    return replace(one, measurement=replace(one.measurement, channels=(*one.measurement.channels, board)))
+
+
+def test_a_factor_cancels_only_as_far_as_it_has_the_same_share() -> None:
+    """A prompted model on a counted board, a specific one on the processor alone, which is modelled."""
+    prompted = [
+        with_board(run(PROMPTED, i, 100.0, factor=2.0), 1000.0, ErrorBudget(accuracy_j=50.0), 1050.0) for i in range(5)
+    ]
+    specific = [run(SPECIFIC, i, 900.0, factor=2.0) for i in range(5)]
+    found = ratio_of(prompted, specific)
+    assert found.value == pytest.approx(1100 / 900)
+    assert found.low is not None
+    assert found.high is not None
+    # With the factor at its ends: (1000 + 200) ÷ 1800 and (1000 + 50) ÷ 450, and the board's 5 % beside it.
+    assert 0.63 < found.low < (1000 + 200) / 1800
+    assert (1000 + 50) / 450 < found.high < 2.4
+    for part in (prompted, specific):  # whichever way the runs are read
+        sums = merged([fold(half, BoundaryName.DEVICE, compared_cells(STUDY)) for half in (part[:2], part[2:])])
+        assert sum(one.parts["cpu"].energy_j for one in sums.values()) == pytest.approx(
+            sum(one.measurement.channels[0].energy_j or 0.0 for one in part if one.measurement) / 10
+        )
+
+
+def test_what_a_part_time_sensor_did_not_see_does_not_cancel() -> None:
+    def runs(cell: Cell, energy_j: float) -> list[Run]:
+        budget = ErrorBudget(unseen_below_j=0.75 * energy_j, unseen_above_j=energy_j)
+        return [with_board(run(cell, i, 0.0), energy_j, budget, 2 * energy_j) for i in range(5)]
+
+    found = ratio_of(runs(PROMPTED, 40.0), runs(SPECIFIC, 10.0))
+    apart = math.hypot(math.log(4), math.log(2))
+    assert found.low == pytest.approx(4 * math.exp(-apart), rel=1e-3)
+    assert found.high == pytest.approx(4 * math.exp(apart), rel=1e-3)
+
+
+def test_pairs_are_of_one_machine() -> None:
+    """Both models on one machine; on another, ten times as frugal, only the prompted one went well."""
+    here = [*specific_runs(5), *(run(PROMPTED, i, 100.0 + i) for i in range(5))]
+    there = [run(PROMPTED, i, 10.0 + i, machine_id="other") for i in range(5)]
+    for runs in ([*here, *there], [*there, *here]):
+        (pair,) = comparisons(STUDY, runs, BoundaryName.DEVICE)
+        assert pair.energy_ratio.value == pytest.approx(10.2, rel=0.01)
+        assert pair.repeats_n == 5
+
+
+def test_where_nothing_is_left_above_idle_there_is_no_ratio() -> None:
+    runs = [*specific_runs(3), *(run(PROMPTED, i, energy_j) for i, energy_j in enumerate((20.0, 30.0, -1.0)))]
+    assert comparisons(STUDY, runs, BoundaryName.DEVICE) == ()
+
+
+def test_samples_that_are_not_recorded_are_not_the_same_for_sure() -> None:
+    runs = [run(cell, i, 10.0, samples_sha256=None) for cell in (SPECIFIC, PROMPTED) for i in range(2)]
+    (pair,) = comparisons(STUDY, runs, BoundaryName.DEVICE)
+    assert not pair.samples_known
+    (known,) = comparisons(STUDY, [replace(one, samples_sha256="x") for one in runs], BoundaryName.DEVICE)
+    assert known.samples_known
+
+
+def test_shares_below_zero_are_not_known() -> None:
+    above_idle = [with_board(run(SPECIFIC, i, -20.0), 100.0, ErrorBudget(), 100.0) for i in range(2)]
+    modelled = [
+        replace(one, measurement=replace(one.measurement, channels=(
+            replace(one.measurement.channels[0], provenance=Provenance.MODELLED), one.measurement.channels[1])))
+        for one in above_idle if one.measurement
+    ]  # fmt: skip
+    assert first(modelled).energy_per_1000_j is not None
+    assert first(modelled).provenance is None
 
 
 def test_other_samples_are_not_compared() -> None:

@@ -83,6 +83,7 @@ def test_notes_on_published_logs_advise_nothing() -> None:
     assert "all-boards-counted (312 of 312 rows): several boards" in shown
     assert "CUDA_VISIBLE_DEVICES" not in shown
     assert "joulemark sensors" not in shown
+    assert "on the same dataset, though the runs do not record which samples (geometric mean of 192 pairs" in shown
     assert "pairs, ranging from 2.02 to 35.4" in shown
 
 

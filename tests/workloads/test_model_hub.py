@@ -16,6 +16,7 @@ from joulemark.workloads import WorkloadError, missing, open_workload, prepare
 from joulemark.workloads.hub import wanted_files
 from joulemark.workloads.miniature import FACTS_FILE, build
 
+STUDYS = "distilbert-base-uncased-finetuned-sst-2-english"  # as the study calls it
 NAME = "someone/encoder"
 
 
@@ -34,7 +35,7 @@ def hub(files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         NAME: {"main": files},
         "someone/pickled": {"main": pickled},
         "someone/gated": {"main": files},
-        "distilbert/distilgpt2": {"main": files},
+        f"distilbert/{STUDYS}": {"main": files},
     }
     with serving(HubServer(repositories, gated=frozenset({"someone/gated"}))) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
@@ -80,9 +81,9 @@ def test_a_model_is_fetched_once_and_measured_without_the_hub(hub: HubServer) ->
 
 
 def test_a_model_of_the_study_is_found_where_the_hub_has_it_today(hub: HubServer) -> None:
-    prepare(cell("distilgpt2", task="text-generation", dataset="miniature:openings"))
-    assert any("distilbert/distilgpt2" in line for line in hub.requests)
-    assert missing(cell("distilgpt2", task="text-generation", dataset="miniature:openings")) is None
+    prepare(cell(STUDYS))
+    assert any(f"distilbert/{STUDYS}" in line for line in hub.requests)
+    assert missing(cell(STUDYS)) is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from joulemark.analysis.interval import Interval, joined_moments
-from joulemark.boundary import Total, outermost, total
+from joulemark.boundary import Total, baseline, outermost, total
 from joulemark.measurement import BoundaryName, ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 from joulemark.reasons import made_up
 from joulemark.records import Cell, Failure, Quality, Run
@@ -63,6 +63,38 @@ class Block(NamedTuple):
     energy_per_query_j: float
     samples_sha256: str | None
     kinds: tuple[Provenance, ...]
+
+
+@dataclass(slots=True)
+class Part:
+    """What one channel has of a compared cell's energy: sums over its runs, in joules per query."""
+
+    energy_j: float = 0.0
+    tolerance_log: float = 0.0  # the vendor's tolerance and the factor of a model, as a logarithm: the largest seen
+    unseen_below_j: float = 0.0  # bounds of what a part-time sensor may not have seen
+    unseen_above_j: float = 0.0
+
+    def add(self, other: Part) -> None:
+        """The runs of ``other`` as well."""
+        self.energy_j += other.energy_j
+        self.tolerance_log = max(self.tolerance_log, other.tolerance_log)
+        self.unseen_below_j += other.unseen_below_j
+        self.unseen_above_j += other.unseen_above_j
+
+
+def counts(channel: Any, boundary: BoundaryName) -> bool:
+    """Whether a channel is part of a known total, as in :func:`joulemark.boundary.total`."""
+    if channel.part_of is not None:
+        return False
+    if boundary in (BoundaryName.HOST, BoundaryName.FACILITY):
+        return channel.component is Component.SYSTEM and "module-scope" not in channel.reasons
+    return bool(channel.in_use) and channel.component is not Component.SYSTEM
+
+
+def tolerance_log(channel: Any, energy_j: float) -> float:
+    """How wrong a channel may be by itself, in every window alike, as the logarithm of a factor."""
+    budget = channel.budget
+    return math.hypot(math.log1p(budget.accuracy_j / energy_j), math.log(budget.model_factor))
 
 
 class _Plan(NamedTuple):
@@ -145,7 +177,9 @@ class CellSums:
     missing: dict[str, None] = field(default_factory=dict)
     unused: dict[str, None] = field(default_factory=dict)
     reasons: dict[str, None] = field(default_factory=dict)
-    blocks: dict[int, Block] | None = None  # kept only for cells that are compared with others
+    # By machine and repetition, and by channel: kept only for cells that are compared with others.
+    blocks: dict[tuple[str, int], Block] | None = None
+    parts: dict[str, Part] = field(default_factory=dict)
 
     def add(self, run: Run, boundary: BoundaryName, loading: bool = True) -> None:
         """One more run; without ``loading`` what only totals need is left aside: loading, energy by component."""
@@ -177,9 +211,11 @@ class CellSums:
             idle = [one for one in (run.idle_before, run.idle_after) if one is not None]
             found = total(window, boundary, idle)
             energy_j = self._add_total(found, run.queries_n)
-        if self.blocks is not None and energy_j is not None and energy_j > 0:
-            self.blocks[run.repeat_i] = Block(energy_j / run.queries_n, run.samples_sha256, plan.kinds)
+        if self.blocks is not None and energy_j is not None:
+            block = Block(energy_j / run.queries_n, run.samples_sha256, plan.kinds)
+            self.blocks[run.machine_id, run.repeat_i] = block
             self.samples_n = self.samples_n or run.samples_n
+            self._add_parts(run, boundary)
         if run.carbon_logged_g is not None and boundary is BoundaryName.DEVICE:
             self.carbon_g.add(run.carbon_logged_g * PER_N / run.queries_n)
             self.carbon_all_g += run.carbon_logged_g * _with_load(window, load)
@@ -272,6 +308,25 @@ class CellSums:
             else:
                 sums_j[channel.component] = sums_j.get(channel.component, 0.0) + channel.energy_j
 
+    def _add_parts(self, run: Run, boundary: BoundaryName) -> None:
+        window = run.measurement
+        assert window is not None
+        idle: list[Measurement] = []
+        if boundary is BoundaryName.MARGINAL:
+            idle = [one for one in (run.idle_before, run.idle_after) if one is not None]
+        for channel in window.channels:
+            energy_j = channel.energy_j
+            if energy_j is None or not counts(channel, boundary):
+                continue
+            part = self.parts.setdefault(channel.name, Part())
+            rest = baseline(channel.name, idle) if idle else None
+            rest_j = 0.0 if rest is None else rest.power_w * window.duration_s
+            part.energy_j += (energy_j - rest_j) / run.queries_n
+            part.unseen_below_j += channel.budget.unseen_below_j / run.queries_n
+            part.unseen_above_j += channel.budget.unseen_above_j / run.queries_n
+            if energy_j > 0:
+                part.tolerance_log = max(part.tolerance_log, tolerance_log(channel, energy_j))
+
     def _add_quality(self, quality: Quality) -> None:
         if not self.quality_seen:
             self.quality_seen, self.quality_metric = True, quality.metric
@@ -317,6 +372,8 @@ class CellSums:
             getattr(self, name).update(getattr(other, name))
         if self.blocks is not None and other.blocks is not None:
             self.blocks.update(other.blocks)
+        for key, part in other.parts.items():
+            self.parts.setdefault(key, Part()).add(part)
 
     @property
     def energy(self) -> Interval | None:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from joulemark import store
-from joulemark.analysis.cell_sums import Moments
+from joulemark.analysis.cell_sums import Moments, counts, tolerance_log
 from joulemark.analysis.reference import reference_runs
 from joulemark.analysis.results import Results
 from joulemark.boundary import Baseline, baseline, joined_sides
-from joulemark.measurement import BoundaryName, ChannelEnergy, Component, Measurement, Provenance
+from joulemark.measurement import BoundaryName, Component, Measurement, Provenance
 from joulemark.records import Cell, Run
 
 # What is kept of the loaded model, and the words in which a difference is told.
@@ -138,7 +138,7 @@ def _add_channels(
     idle: Sequence[Measurement],
 ) -> None:
     """Split the sensors' error of one run into each channel's tolerance and the rest, joined as in ``boundary``."""
-    counted = [channel for channel in window.channels if _counts(channel, boundary)]
+    counted = [channel for channel in window.channels if counts(channel, boundary)]
     names = [channel.name for channel in counted]
     if found.runs_n > 1 and names != list(found.channels):
         found.alike = False
@@ -167,23 +167,13 @@ def _add_channels(
         all_j += above_idle_j
         share.energy_j += above_idle_j / queries_n
         if energy_j > 0:
-            tolerance_log = math.hypot(math.log1p(budget.accuracy_j / energy_j), math.log(factor))
-            share.tolerance_log = max(share.tolerance_log, tolerance_log)
+            share.tolerance_log = max(share.tolerance_log, tolerance_log(channel, energy_j))
     below_j, above_j = joined_sides(sides)
     if not counted or below_j >= all_j:
         found.rest_known = False
         return
     found.rest_below -= math.log1p(-below_j / all_j)
     found.rest_above += math.log1p(above_j / all_j)
-
-
-def _counts(channel: ChannelEnergy | _Channel, boundary: BoundaryName) -> bool:
-    """Whether a channel is part of a known total, as in :func:`joulemark.boundary.total`."""
-    if channel.part_of is not None:
-        return False
-    if boundary in (BoundaryName.HOST, BoundaryName.FACILITY):
-        return channel.component is Component.SYSTEM and "module-scope" not in channel.reasons
-    return channel.in_use and channel.component is not Component.SYSTEM
 
 
 class _Budget(msgspec.Struct, gc=False):

@@ -65,11 +65,3 @@ def joined_interval(values: Sequence[tuple[float, float, float]]) -> Interval:
 
 def _sd(values: Sequence[float]) -> float | None:
     return statistics.stdev(values) if len(values) > 1 else None
-
-
-def ratio_interval(pairs: Sequence[tuple[float, float]]) -> Interval:
-    """The geometric mean of first ÷ second over paired repetitions, with its 95 % interval. Values must be positive."""
-    logs = mean_interval([math.log(first / second) for first, second in pairs])
-    low = None if logs.low is None else math.exp(logs.low)
-    high = None if logs.high is None else math.exp(logs.high)
-    return Interval(math.exp(logs.value), low, high)

@@ -84,12 +84,22 @@ def paper_table(
     if number == 6:
         return _models(study, sums)
     if number == 2:
-        table = _energy_by_task(with_runs, is_paper=study.name == PAPER)
+        cells = [one for one in with_runs if one.cell.purpose is Purpose.TASK_SPECIFIC]
+        table = _energy_by_task(cells, is_paper=study.name == PAPER)
     elif number == 3:
-        table = _multi_purpose(with_runs, grid)
+        cells = [one for one in with_runs if one.cell.purpose is Purpose.MULTI_PURPOSE]
+        table = _multi_purpose(cells, grid)
     else:
-        table = _parity(with_runs, projection)
-    return replace(table, notes=(*made_up_notes(with_runs), *table.notes))
+        cells = with_runs
+        table = _parity(cells, projection)
+    return replace(table, notes=(*made_up_notes(cells), *_unknown_notes(cells), *table.notes))
+
+
+def _unknown_notes(cells: Sequence[CellSums]) -> list[str]:
+    unknown_n = sum(one.energy is None for one in cells)
+    if not unknown_n:
+        return []
+    return [f"the energy of {unknown_n} of {len(cells)} cells is not known: they are in no mean"]
 
 
 def _tasks(study: Study, sums: Mapping[str, CellSums]) -> Table:
@@ -123,9 +133,8 @@ def _energy_by_task(cells: Sequence[CellSums], is_paper: bool) -> Table:
     rows: list[dict[str, Value]] = []
     notes = [f"std: {SPREAD_RULE}"]
     misprints: list[str] = []
-    specific = [one for one in cells if one.cell.purpose is Purpose.TASK_SPECIFIC]
-    for task in _in_paper_order({one.cell.task: None for one in specific}):
-        of_task = [one for one in specific if one.cell.task == task]
+    for task in _in_paper_order({one.cell.task: None for one in cells}):
+        of_task = [one for one in cells if one.cell.task == task]
         known = [one for one in of_task if one.energy is not None]
         spreads = _spreads(known)
         runs = _joined([one.energy_j for one in known])
@@ -190,9 +199,9 @@ def _spreads(cells: Sequence[CellSums]) -> dict[str, float]:
 
 def _multi_purpose(cells: Sequence[CellSums], grid: Grid | None) -> Table:
     rows: list[dict[str, Value]] = []
-    multi = [one for one in cells if one.cell.purpose is Purpose.MULTI_PURPOSE and one.energy is not None]
-    for model in _ordered([one.cell.model for one in multi], _printed_rows("3")):
-        of_model = [one for one in multi if one.cell.model == model]
+    known = [one for one in cells if one.energy is not None]
+    for model in _ordered([one.cell.model for one in known], _printed_rows("3")):
+        of_model = [one for one in known if one.cell.model == model]
         energy_kwh = statistics.fmean(one.energy_j.mean for one in of_model) / J_PER_KWH
         printed = _printed("3", model)
         rows.append(
@@ -281,19 +290,20 @@ def _parity(cells: Sequence[CellSums], projection: Projection) -> Table:
             training = Training(float(facts["training_kwh"]) * J_PER_KWH, float(facts["finetuning_kwh"]) * J_PER_KWH)
         if training is None:
             continue
-        own = parity_queries(training, per_query, projection.pue_ratio)
+        # Above idle a query may seem to have drawn nothing, of which there is no parity.
+        own = parity_queries(training, per_query, projection.pue_ratio) if per_query.value > 0 else None
         row: dict[str, Value] = {
             "model": model,
             "training_kwh": training.training_j / J_PER_KWH,
             "finetuning_kwh": training.finetuning_j / J_PER_KWH,
             "inference_kwh": per_query.value / J_PER_KWH,
-            "parity_n": own.value,
-            "parity_low_n": own.low,
-            "parity_high_n": own.high,
+            "parity_n": own.value if own else None,
+            "parity_low_n": own.low if own else None,
+            "parity_high_n": own.high if own else None,
         }
         row |= _printed_parity(model, notes)
         if projection.queries_per_day:
-            row["days"] = days(own, projection.queries_per_day).value
+            row["days"] = days(own, projection.queries_per_day).value if own else None
             year = year_j(per_query, projection.queries_per_day, projection.pue_ratio)
             row["year_kwh"] = year.value / J_PER_KWH
             row["year_low_kwh"] = None if year.low is None else year.low / J_PER_KWH

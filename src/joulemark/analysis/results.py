@@ -103,8 +103,17 @@ def _span_sums(
     return sums, keys
 
 
+class _Budget(msgspec.Struct, gc=False):
+    """The fields of a :class:`~joulemark.measurement.ErrorBudget` that do not cancel in a ratio by themselves."""
+
+    accuracy_j: float = 0.0
+    unseen_below_j: float = 0.0
+    unseen_above_j: float = 0.0
+    model_factor: float = 1.0
+
+
 class _Channel(msgspec.Struct, gc=False):
-    """The fields of a :class:`~joulemark.measurement.ChannelEnergy` that a total needs."""
+    """The fields of a :class:`~joulemark.measurement.ChannelEnergy` that a total and a comparison need."""
 
     name: str
     component: Component
@@ -112,6 +121,7 @@ class _Channel(msgspec.Struct, gc=False):
     energy_j: float | None
     low_j: float | None
     high_j: float | None
+    budget: _Budget
     in_use: bool = True
     part_of: str | None = None
     covers: tuple[Component, ...] = ()

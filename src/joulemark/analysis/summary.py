@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from joulemark.analysis.cell_sums import PER_N as PER_N
-from joulemark.analysis.cell_sums import CellSums, Moments, fold
-from joulemark.analysis.interval import CONFIDENCE, Interval, ratio_interval
+from joulemark.analysis.cell_sums import CellSums, Moments, Part, fold
+from joulemark.analysis.interval import CONFIDENCE, Interval
+from joulemark.analysis.log_ratio import Spread, common_tolerance, mean_ratio, sensors_apart
 from joulemark.boundary import Total, total
 from joulemark.impact.carbon import Grid, carbon_g
 from joulemark.measurement import BoundaryName, Provenance
 from joulemark.reasons import made_up
 from joulemark.records import Cell, Purpose, Run, Study
 from joulemark.student import t_quantile
+
+NEGATIVE_MOST_RATIO = 1e-9  # of a sum: what is further below zero than this is no error of rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Comparison:
     specific: str
     energy_ratio: Interval
     repeats_n: int
+    samples_known: bool  # false: the runs do not say what was asked, so that only the dataset is known to be the same
     samples_n: int | None
     prompted_quality: float | None
     specific_quality: float | None
@@ -186,34 +191,47 @@ def _repeats_half_width_ratio(sums: CellSums) -> float | None:
 
 
 def _shares(sums: CellSums) -> dict[str, float] | None:
-    """Shares of the energy by provenance over all repetitions, every kind named, adding up to 1."""
+    """Shares of the energy by provenance over all repetitions, every kind named, adding up to 1.
+
+    ``None`` where they are not known, or a part is below zero, as it can be above idle.
+    """
     all_j = sum(sums.by_provenance_j.values())
-    if sums.unknown_n or all_j <= 0:
+    if sums.unknown_n or all_j <= 0 or min(sums.by_provenance_j.values()) < -NEGATIVE_MOST_RATIO * all_j:
         return None
     return {str(kind): sums.by_provenance_j.get(kind, 0.0) / all_j for kind in Provenance}
 
 
 def comparison(prompted_id: str, specific_id: str, sums: Mapping[str, CellSums]) -> Comparison | None:
-    """Paired by block: repetition i of one beside repetition i of the other."""
+    """Paired by block: repetition i of one beside repetition i of the other, on the same machine.
+
+    The spread of the pairs is joined with what the sensors may do to the ratio. ``None`` without pairs, and where an
+    energy (above idle) is not above zero, of which there is no ratio.
+    """
     prompted, specific = sums.get(prompted_id), sums.get(specific_id)
     if prompted is None or specific is None or not prompted.blocks or not specific.blocks:
         return None
-    pairs: list[tuple[float, float]] = []
+    logs: list[float] = []
     kinds: dict[tuple[Provenance, ...], None] = {}  # few differ
-    for repeat_i in sorted(prompted.blocks.keys() & specific.blocks.keys()):
-        one, other = prompted.blocks[repeat_i], specific.blocks[repeat_i]
-        if one.samples_sha256 == other.samples_sha256:
-            pairs.append((one.energy_per_query_j, other.energy_per_query_j))
-            kinds[one.kinds] = kinds[other.kinds] = None
-    if not pairs:
+    samples_known = True
+    for key in sorted(prompted.blocks.keys() & specific.blocks.keys()):
+        one, other = prompted.blocks[key], specific.blocks[key]
+        if one.samples_sha256 != other.samples_sha256:
+            continue
+        if one.energy_per_query_j <= 0 or other.energy_per_query_j <= 0:
+            return None
+        logs.append(math.log(one.energy_per_query_j / other.energy_per_query_j))
+        kinds[one.kinds] = kinds[other.kinds] = None
+        samples_known &= one.samples_sha256 is not None
+    if not logs:
         return None
     return Comparison(
         task=prompted.cell.task,
         dataset=prompted.cell.dataset,
         prompted=prompted.cell.model,
         specific=specific.cell.model,
-        energy_ratio=ratio_interval(pairs),
-        repeats_n=len(pairs),
+        energy_ratio=_paired_ratio(logs, _sensors(prompted.parts, specific.parts)),
+        repeats_n=len(logs),
+        samples_known=samples_known,
         samples_n=prompted.samples_n,
         prompted_quality=_mean(prompted.quality),
         specific_quality=_mean(specific.quality),
@@ -221,3 +239,41 @@ def comparison(prompted_id: str, specific_id: str, sums: Mapping[str, CellSums])
         provenance=tuple(dict.fromkeys(str(kind) for some in kinds for kind in some)),
         made_up=made_up((*prompted.reasons, *specific.reasons)),
     )
+
+
+def _paired_ratio(logs: Sequence[float], sensors: tuple[float, float] | None) -> Interval:
+    """The geometric mean of ratios; no interval for one pair, or where the sensors leave none."""
+    mean = statistics.fmean(logs)
+    if len(logs) < 2 or sensors is None:
+        return Interval(math.exp(mean), None, None)
+    found = mean_ratio(Spread(mean, statistics.stdev(logs), len(logs)), *sensors)
+    return Interval(found.value, found.low, found.high)
+
+
+def _sensors(first: Mapping[str, Part], second: Mapping[str, Part]) -> tuple[float, float] | None:
+    """How far down and up the ratio of two energies may be off by sensors of one machine, as logarithms.
+
+    A channel's tolerance or factor is the same for both and cancels where it has the same share of either energy; what
+    a part-time sensor did not see does not. ``None``: they do not exclude that an energy is zero.
+    """
+    all_j = [math.fsum(part.energy_j for part in parts.values()) for parts in (first, second)]
+    if min(all_j) <= 0:
+        return None
+    none = Part()
+    shares = []
+    for name in dict.fromkeys((*first, *second)):
+        one, other = first.get(name, none), second.get(name, none)
+        tolerance = max(one.tolerance_log, other.tolerance_log)
+        shares.append((one.energy_j / all_j[0], other.energy_j / all_j[1], tolerance))
+    common = common_tolerance(shares)
+    unseen = []
+    for parts, whole_j in zip((first, second), all_j, strict=True):
+        below = math.fsum(part.unseen_below_j for part in parts.values()) / whole_j
+        above = math.fsum(part.unseen_above_j for part in parts.values()) / whole_j
+        if below >= 1:
+            return None
+        unseen.append((-math.log1p(-below), math.log1p(above)))
+    if common is None:
+        return None
+    below, above = sensors_apart(*unseen)
+    return math.hypot(below, common[0]), math.hypot(above, common[1])

@@ -22,7 +22,7 @@ class Totals:
     study: str
     runs_n: int
     failed_n: int
-    unknown_n: int  # runs whose energy is not known, and which are in no sum
+    unknown_n: int  # runs whose energy is not known: of them the sums hold the parts that are
     energy_kwh: float | None
     gpu_energy_kwh: float | None
     cpu_energy_kwh: float | None

@@ -77,11 +77,14 @@ def _by_task(pairs: Sequence[Comparison]) -> list[str]:
     """One sentence a task where single pairs would fill pages; --json has them all."""
     lines = []
     for task in dict.fromkeys(pair.task for pair in pairs):
-        ratios = [pair.energy_ratio.value for pair in pairs if pair.task == task]
+        of_task = [pair for pair in pairs if pair.task == task]
+        ratios = [pair.energy_ratio.value for pair in of_task]
         mean = statistics.geometric_mean(ratios)
+        known = all(pair.samples_known for pair in of_task)
+        samples = "the same samples" if known else "the same dataset, though the runs do not record which samples"
         lines.append(
             f"{printable(task)}: a prompted generative model needed {number(mean)} times the energy of a fine-tuned "
-            f"one on the same samples (geometric mean of {len(ratios)} pairs, ranging from "
+            f"one on {samples} (geometric mean of {len(ratios)} pairs, ranging from "
             f"{number(min(ratios))} to {number(max(ratios))}; --json has every pair with its interval)."
         )
     return lines
@@ -101,17 +104,21 @@ def sentence(pair: Comparison) -> str:
         verdict = f"needed {times} the energy of"
     elif ratio.low <= 1 <= ratio.high:
         verdict = f"shows no difference in energy ({times}) from"
-    samples = f"the same {pair.samples_n} samples" if pair.samples_n else "the same samples"
+    samples = f"the same {pair.samples_n} samples of" if pair.samples_n else "the same samples of"
+    if not pair.samples_known:
+        samples = "samples, which the runs do not record, of"
     qualities = ""
     if pair.prompted_quality is not None and pair.specific_quality is not None:
         qualities = f", with {pair.quality_metric} {pair.prompted_quality:.2f} against {pair.specific_quality:.2f}"
     caveat = ""
     if set(pair.provenance) & {"modelled", "assumed"}:
-        caveat = " Part or all of that energy is modelled; the model's factor is the same for both."
+        caveat = " Part or all of that energy is modelled: a factor common to both."
+        if ratio.low is not None:
+            caveat += " What it can do to the ratio is in the interval."
     if pair.made_up:
         caveat += f" That energy is {' and '.join(pair.made_up)}: nobody measured it."
     return printable(
-        f"On {samples} of {pair.dataset}, the prompted generative model {pair.prompted} {verdict} "
+        f"On {samples} {pair.dataset}, the prompted generative model {pair.prompted} {verdict} "
         f"the fine-tuned {pair.specific}{interval}{qualities}.{caveat}"
     )
 

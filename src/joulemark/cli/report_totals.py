@@ -49,7 +49,8 @@ def show_totals(place: str, grid_name: str | None, json_out: bool) -> None:
     known = [line for line in lines if line[1] != UNKNOWN or not line[0].startswith(" ")]
     print_table(("", "here", "printed" if found.printed else ""), known, right=(1, 2))
     if found.unknown_n:
-        print(f"\nthe energy of {counted(found.unknown_n, 'run')} is not known inside the device boundary")
+        runs = counted(found.unknown_n, "run")
+        print(f"\nthe energy of {runs} is not known inside the device boundary: known parts of it are counted here")
     for note in found.notes:
         print(f"\n{note}")
 

@@ -10,6 +10,7 @@ from joulemark.analysis.cell_sums import CellSums, Moments
 from joulemark.analysis.figures.points import OTHER_MODALITY, kind_of
 from joulemark.analysis.interval import Interval
 from joulemark.analysis.paper_tables import MODALITIES
+from joulemark.analysis.summary import NEGATIVE_MOST_RATIO
 from joulemark.explorer.cell_runs import BOUNDARIES, CellRuns, no_runs
 from joulemark.measurement import BoundaryName, Provenance
 from joulemark.reasons import made_up
@@ -18,7 +19,6 @@ from joulemark.workloads.catalogue import find_catalogue_model
 
 DIGITS_N = 7  # of every number in the page
 SAMPLES_DIGITS_N = 12  # of a hash
-NEGATIVE_MOST_RATIO = 1e-9  # of a sum: what is further below zero than this is no error of rounding
 
 Json = Any
 

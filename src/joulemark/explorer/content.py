@@ -256,6 +256,7 @@ def _comparisons(
                     "specific_i": specific_i,
                     "ratio": [ratio.value, ratio.low, ratio.high],
                     "repeats_n": found.repeats_n,
+                    "samples_known": found.samples_known,
                 }
 
 

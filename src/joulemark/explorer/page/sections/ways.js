@@ -168,7 +168,7 @@ function pairedRows(content, points) {
   const passing = new Set(points.map((point) => point.cell));
   return content.comparisons.filter((one) => passing.has(one.prompted) && passing.has(one.specific)).map((one) => ({
     task: one.prompted.task, set: one.prompted.set, prompted: one.prompted.model, specific: one.specific.model,
-    ratio: one.ratio[0], low: one.ratio[1], high: one.ratio[2], repeats_n: one.repeats_n,
+    ratio: one.ratio[0], low: one.ratio[1], high: one.ratio[2], repeats_n: one.repeats_n, samples_known: one.samples_known,
     prompted_quality: one.prompted.quality, specific_quality: one.specific.quality, metric: one.prompted.metric,
   }));
 }
@@ -178,9 +178,11 @@ function pairedSentence(rows) {
   if (rows.length !== 1) return "";
   const [row] = rows;
   const [prompted, specific] = [plain(row.prompted, 60), plain(row.specific, 60)];
-  const range = row.low === null ? "one repetition: no interval" : `95\u00a0%: ${number(row.low)} to ${number(row.high)}`;
-  if (row.low !== null && row.low <= 1 && row.high >= 1) return `Repetition by repetition, on the same samples, no difference is shown between ${prompted} and ${specific}: ${number(row.ratio)} times the energy (${range}).`;
-  return `Repetition by repetition, on the same samples, ${prompted} needs ${number(row.ratio)} times the energy of ${specific} (${range}).`;
+  const samples = row.samples_known ? "on the same samples" : "on samples that the runs do not record";
+  const none = row.repeats_n > 1 ? "the sensors leave no interval" : "one repetition: no interval";
+  const range = row.low === null ? none : `95\u00a0%: ${number(row.low)} to ${number(row.high)}`;
+  if (row.low !== null && row.low <= 1 && row.high >= 1) return `Repetition by repetition, ${samples}, no difference is shown between ${prompted} and ${specific}: ${number(row.ratio)} times the energy (${range}).`;
+  return `Repetition by repetition, ${samples}, ${prompted} needs ${number(row.ratio)} times the energy of ${specific} (${range}).`;
 }
 
 function pairedTable(rows) {
@@ -200,7 +202,7 @@ function pairedTable(rows) {
       { key: "specific_quality", heading: "quality, task-specific" },
       { key: "metric", heading: "metric", text: true },
     ],
-    notes: ["Pairs of the same block and the same samples: what is common to both, such as the factor of a model, cancels, so that these intervals are narrower than those of the two means."],
+    notes: ["Pairs of the same block: a sensor's tolerance or a model's factor, common to both, cancels as far as it has the same share of either energy, so that these intervals are narrower than those of the two means."],
   };
 }
 
