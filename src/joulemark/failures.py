@@ -1,6 +1,8 @@
-"""The two ways in which what joulemark needs can fail and be mended or recorded."""
+"""The two ways in which what joulemark needs can fail and be mended or recorded, and how a process ended."""
 
 from __future__ import annotations
+
+import signal
 
 
 class MendableError(Exception):
@@ -13,3 +15,11 @@ class ReadFailure(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal that ended a process; most real-time ones have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -186,7 +186,7 @@ def read_study(folder: Path) -> Study:
     if not (folder / STUDY_FILE).is_file():
         raise StoreError(f"{folder} holds no results: there is no {STUDY_FILE} in it")
     with _plain_errors(folder):
-        return _decode((folder / STUDY_FILE).read_bytes(), Study, str(folder / STUDY_FILE))
+        return _decode_study(folder / STUDY_FILE)
 
 
 def read_machines(folder: Path) -> tuple[Machine, ...]:
@@ -337,7 +337,7 @@ def _claim(folder: Path, study: Study) -> str | None:
     file = folder / STUDY_FILE
     taken_over = None
     if file.exists():
-        there = _decode(file.read_bytes(), Study, str(file))
+        there = _decode_study(file)
         if there.study_id == study.study_id:
             # What is no part of the id follows the study as it is given now; repeats are never taken away.
             repeats_n = max(there.protocol.repeats_n, study.protocol.repeats_n)
@@ -528,6 +528,13 @@ def _replace(file: Path, content: bytes) -> None:
 
 def _pretty(record: object) -> bytes:
     return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
+def _decode_study(file: Path) -> Study:
+    study = _decode(file.read_bytes(), Study, str(file))
+    if study.schema_version > SCHEMA_VERSION:
+        raise StoreError(f"{file} was written by a newer joulemark: upgrade to read it")
+    return study
 
 
 def _decode(content: bytes, kind: type[_Record], where: str) -> _Record:

@@ -282,6 +282,9 @@ def test_lists() -> None:
         (["1kWh", "--device", "NVIDIA L4", "--hours", "-1"], "0 hours or more"),
         (["1kWh", "--model", "x"], "chooses cells"),
         (["1kWh", "--search", "x"], "--list"),
+        (["1kWh", "--list", "grids"], "leave out '1kWh'"),
+        (["luccioni2024", "--explain"], "--explain is for one cell, and there are 312"),
+        (["luccioni2024", "--price", "0.30EUR"], "--price is for one cell"),
     ],
 )
 def test_mistakes_get_a_clear_line(arguments: list[str], message: str) -> None:

@@ -93,6 +93,23 @@ def test_a_command_that_is_killed_is_reported_as_by_a_shell() -> None:
     assert "SIGKILL" in done.stderr
 
 
+def test_a_signal_without_a_name_ends_the_command_alone() -> None:
+    done = joulemark("measure", "--idle", "0", "--", "sh", "-c", "kill -35 $$")
+    assert done.returncode == 128 + 35
+    assert "ended by signal 35" in done.stderr
+
+
+def test_a_run_that_failed_among_others_is_told(tmp_path: Path) -> None:
+    command = ("sh", "-c", f"test -e {tmp_path}/flag || {{ touch {tmp_path}/flag; exit 3; }}")
+    done = joulemark("measure", "--idle", "0", "--repeats", 3, "--", *command)
+    assert done.returncode == 3
+    assert "exit code 3 in 1 of 3 runs" in done.stderr
+    (tmp_path / "flag").unlink()
+    done = joulemark("measure", "--idle", "0", "--repeats", 3, "--json", "--", *command)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["exit_code"], found["failed_n"]) == (3, 3, 1)
+
+
 def test_mistakes() -> None:
     complains(joulemark("measure", "--repeats", 0, "--", "true"))
     complains(joulemark("measure", "--idle", -1, "--", "true"))

@@ -254,3 +254,84 @@ def on_a_terminal(columns: str, *arguments: object) -> str:
                 break
     os.close(screen)
     return shown.decode()
+
+
+ODD = """
+import os
+import signal
+import time
+
+
+def surrogate(sample):
+    raise ValueError("file \\udce9 is bad")
+
+
+def rings(sample):
+    os.kill(os.getpid(), 35)
+
+
+def orphan(sample):
+    child = os.fork()
+    if child == 0:
+        time.sleep(120)
+    with open("orphan", "w") as file:
+        file.write(str(child))
+    os._exit(3)
+"""
+
+
+def test_what_no_text_can_hold_costs_its_run_and_no_other(here: Path) -> None:
+    """Messages with names of files that are not UTF-8, signals without a name, children that outlive their parent."""
+    (here / "odd.py").write_text(ODD)
+    models = ("odd:surrogate", "odd:rings", "odd:orphan", "words:answer")
+    cells = "".join(f'[[cells]]\ntask = "text-generation"\nmodel = "{model}"\ndataset = "ch.csv"\n' for model in models)
+    (here / "study.toml").write_text(study(cells=cells))
+    command = [BINARY, "run", "study.toml", "--repeats", "1", "--sensors", "fake", "--out", "r"]
+    with (here / "said").open("w") as said:
+        assert subprocess.run(command, stdout=said, stderr=said, check=False, timeout=90).returncode == 1
+    os.kill(int((here / "orphan").read_text()), signal.SIGKILL)
+    failures = {run.cell.model: run.failure for run in store.read_runs(here / "r")}
+    why = {model: failure.message for model, failure in failures.items() if failure is not None}
+    assert why.keys() == set(models) - {"words:answer"}
+    assert why["odd:surrogate"].startswith("file \\udce9 is bad")
+    assert "signal 35" in why["odd:rings"]
+    assert "ended with code 3" in why["odd:orphan"]
+
+
+def test_a_file_whose_name_is_no_text_is_refused(here: Path) -> None:
+    name = os.fsdecode(b"r\xe9views.csv")
+    (here / "ch.csv").rename(here / name)
+    said = complains(joulemark("run", *cell(dataset=name), *SHORT))
+    assert "dataset is no text in UTF-8: give the file or folder another name" in said
+
+
+def test_results_of_a_newer_program_are_left_alone(here: Path) -> None:
+    run_ok(*cell(), *SHORT, "--out", "r")
+    file = here / "r" / store.STUDY_FILE
+    newer = json.dumps({**json.loads(file.read_text()), "schema_version": 99, "new_thing": "keep me"})
+    file.write_text(newer)
+    for verb in (("run", *cell(), *SHORT, "--out", "r"), ("report", "r")):
+        assert "was written by a newer joulemark: upgrade to read it" in complains(joulemark(*verb))
+    assert file.read_text() == newer
+
+
+def test_a_path_that_cannot_be_looked_at_is_one_line(here: Path) -> None:
+    long = "n" * 300
+    for arguments in (("report", long), ("run", f"{long}.toml"), ("run", *cell(), *SHORT, "--out", long)):
+        assert "File name too long" in complains(joulemark(*arguments))
+
+
+def test_columns_are_of_a_cell_of_ones_own() -> None:
+    for verb in ("run", "plan"):
+        said = complains(joulemark(verb, "quickstart", "--column", "text=x"))
+        assert "--column is for a cell of your own" in said
+
+
+def test_a_terminal_without_the_signs_gets_the_words(here: Path) -> None:
+    done = subprocess.run(
+        list(map(str, (BINARY, "run", *cell(), *SHORT, "--out", "r"))),
+        capture_output=True, env=os.environ | {"PYTHONIOENCODING": "latin-1:strict"}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\u2713" in done.stdout
+    assert len(store.read_runs(here / "r")) == 2

@@ -83,3 +83,11 @@ def test_recordings_that_cannot_be(tmp_path: Path) -> None:
     complains(joulemark("sensors", "--record", tmp_path, "--seconds", 0.1, "--sensors", "fake"))
     complains(joulemark("sensors", "--sensors", f"replay:{tmp_path / 'none.json'}"))
     complains(joulemark("sensors", "--sensors", "replay"))
+
+
+def test_no_option_of_a_recording_is_ignored(tmp_path: Path) -> None:
+    file = tmp_path / "trace.json"
+    for option in ("--json", "--calibrate", "--cost"):
+        assert f"{option} shows channels" in complains(joulemark("sensors", "--record", file, option))
+    assert "add --record" in complains(joulemark("sensors", "--seconds", 5))
+    assert not file.exists()

@@ -164,3 +164,10 @@ def test_lines_without_end_are_not_read_to_the_end() -> None:
     rows, problems = read(file_of("2.3").encode() + b"\n" * (LINES_MAX_N + 10))
     assert len(rows) == 1
     assert problems[-1].what == "more than 1,000,000 lines: the rest was not read"
+
+
+def test_known_parts_may_be_less_than_the_sum_and_not_more() -> None:
+    less, more = row("2.3", gpu_energy=""), row("2.3", gpu_energy="", energy_consumed=0.001)
+    (found,), (problem,) = read(text(HEADERS["2.3"], less, more))
+    assert (found.line_n, found.gpu_energy_kwh) == (2, None)
+    assert (problem.line_n, problem.what) == (3, "its parts add up to 0.0011 kWh, not to 0.001: skipped")

@@ -1,4 +1,5 @@
 import io
+import math
 import os
 import tarfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from codecarbon_rows import row, text
 from joulemark import store
 from joulemark.analysis.results import Results, open_results, sums_of
 from joulemark.analysis.totals import totals
+from joulemark.boundary import total
 from joulemark.interchange.codecarbon_csv import HEADERS
 from joulemark.interchange.importing import Imported, import_logs
 from joulemark.interchange.log_files import LogError
@@ -86,6 +88,62 @@ def test_energies_are_those_of_the_machine_not_of_the_building(tmp_path: Path) -
     _, (run,) = imported(write(tmp_path / "e.csv", "2.5", {"pue": 1.5}))
     assert run.measurement is not None
     assert run.measurement.channels[0].energy_j == pytest.approx(7200 / 1.5)
+
+
+def test_carbon_is_that_of_the_machine_too(tmp_path: Path) -> None:
+    building: dict[str, object] = {"pue": 1.5, "emissions": 0.0031 * 0.4}  # 400 g/kWh of what the building draws
+    _, (run,) = imported(write(tmp_path / "e.csv", "3.3", building))
+    assert run.measurement is not None
+    machine_kwh = sum(channel.energy_j or 0.0 for channel in run.measurement.channels) / 3.6e6
+    assert machine_kwh == pytest.approx(0.0031 / 1.5)
+    assert run.carbon_logged_g == pytest.approx(400 * machine_kwh)
+
+
+PARTS = {"cpu": Component.CPU, "ram": Component.DRAM, "gpu": Component.GPU}
+
+
+@pytest.mark.parametrize(
+    "empty", [("gpu",), ("cpu",), ("ram",), ("cpu", "ram"), ("cpu", "gpu"), ("ram", "gpu"), ("cpu", "ram", "gpu")]
+)
+def test_the_energy_of_an_empty_part_is_the_rest_of_the_sum(tmp_path: Path, empty: tuple[str, ...]) -> None:
+    changes: dict[str, object] = {f"{part}_energy": "" for part in empty}
+    found, (run,) = imported(write(tmp_path / "e.csv", "3.3", {**changes, "pue": 1.25}))
+    assert found.problems == ()
+    assert run.measurement is not None
+    *known, rest = run.measurement.channels
+    assert {channel.component for channel in known} == {PARTS[part] for part in PARTS if part not in empty}
+    assert set(rest.covers) == {PARTS[part] for part in empty}
+    assert (rest.provenance, "all-boards-counted" in rest.reasons) == (Provenance.ASSUMED, "gpu" in empty)
+    whole = total(run.measurement, BoundaryName.DEVICE)
+    assert whole.energy_j == pytest.approx(0.0031 / 1.25 * 3.6e6)
+    assert whole.missing == ()
+
+
+def test_a_part_that_one_of_several_rows_lacks_is_in_the_rest_of_all(tmp_path: Path) -> None:
+    phases: list[dict[str, object]] = [{"task_name": name} for name in ("load", "transfer", "train")]
+    phases[1]["gpu_energy"] = ""
+    _, (run,) = imported(write(tmp_path / "t.csv", "3.3 task", *phases))
+    assert run.load is not None
+    assert [channel.name for channel in run.load.channels] == ["cpu", "dram", "codecarbon"]
+    assert total(run.load, BoundaryName.DEVICE).energy_j == pytest.approx(2 * 0.0031 * 3.6e6)
+
+
+def test_boards_of_which_nothing_is_in_the_sum_either_are_not_known(tmp_path: Path) -> None:
+    change: dict[str, object] = {"gpu_energy": "", "energy_consumed": 0.0011}
+    _, (run,) = imported(write(tmp_path / "e.csv", "3.3", change))
+    assert run.measurement is not None
+    whole = total(run.measurement, BoundaryName.DEVICE)
+    assert (whole.energy_j, whole.missing) == (None, ("gpu",))
+    assert whole.low_j == pytest.approx(3960 - math.hypot(3600 / 2, 360 * 2 / 3))
+    _, (boardless,) = imported(write(tmp_path / "b.csv", "3.3", {**change, "gpu_count": "", "gpu_model": ""}))
+    assert boardless.measurement is not None
+    assert [channel.name for channel in boardless.measurement.channels] == ["cpu", "dram"]
+
+
+def test_a_processor_of_which_nothing_is_in_the_sum_is_missing(tmp_path: Path) -> None:
+    _, (run,) = imported(write(tmp_path / "e.csv", "3.3", {"cpu_energy": "", "energy_consumed": 0.0021}))
+    assert run.measurement is not None
+    assert total(run.measurement, BoundaryName.DEVICE).missing == ("cpu",)
 
 
 def test_tasks_are_runs_and_loading_goes_with_the_first(tmp_path: Path) -> None:

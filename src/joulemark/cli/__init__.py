@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 findings or failed cells, 2 usage or unusable input, 130 s
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -97,7 +98,7 @@ def sensors_command(
     record: Annotated[
         Path | None, typer.Option("--record", help="Write all channels to a trace for --sensors replay:FILE.")
     ] = None,
-    seconds: Annotated[float, typer.Option("--seconds", help="Length of the recording.")] = 10.0,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="Length of the recording [default: 10].")] = None,
     sysfs: SysfsOption = None,
     sensors: SensorsOption = None,
 ) -> None:
@@ -113,8 +114,14 @@ def sensors_command(
     from joulemark.cli.sensors import record_channels, show_sensors
 
     if record is not None:
-        record_channels(_setup(sysfs, sensors), record, seconds)
+        if given := [
+            flag for flag, asked in (("--json", json_out), ("--calibrate", calibrate), ("--cost", cost)) if asked
+        ]:
+            raise MendableError(f"{given[0]} shows channels and --record writes them: leave one out")
+        record_channels(_setup(sysfs, sensors), record, 10.0 if seconds is None else seconds)
         return
+    if seconds is not None:
+        raise MendableError("--seconds is the length of a recording: add --record FILE")
     show_sensors(_setup(sysfs, sensors), json_out, calibrating=calibrate, costing=cost)
 
 
@@ -521,6 +528,9 @@ def _setup(sysfs: Path | None, sensors: str | None) -> Setup:
 
 def main() -> None:
     """Entry point: run a verb, and turn an error a person can mend into one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name or a sign that the terminal's encoding lacks ends nothing
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except MendableError as error:
@@ -529,3 +539,9 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our pipe has gone: no word at exit either
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A path that cannot even be looked at: too long a name, a folder that may not be entered.
+        print(f"joulemark: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)

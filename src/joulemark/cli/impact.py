@@ -55,6 +55,8 @@ class Answer:
 def show_impact(options: ImpactOptions) -> None:
     """Print what an energy or the cells of a study cause. Raises :class:`~joulemark.failures.MendableError`."""
     if options.listed is not None:
+        if options.what is not None:
+            raise ImpactError(f"--list shows a list of its own: leave out '{options.what}'")
         show_list(options.listed, options.search, options.json_out)
         return
     if options.search is not None:
@@ -74,6 +76,17 @@ def show_impact(options: ImpactOptions) -> None:
     if options.json_out:
         _print_json(answers, years, options)
     elif len(answers) > 1:
+        of_one = {
+            "--explain": options.explain,
+            "--price": options.price,
+            "--device": options.device,
+            "--hours": options.hours,
+        }
+        if given := [flag for flag, value in of_one.items() if value]:
+            raise ImpactError(
+                f"{given[0]} is for one cell, and there are {len(answers)}: choose one with --task, --model and "
+                "--dataset, or add --json"
+            )
         print_overview([(one.subject, one.impact) for one in answers], answers[0].conditions, answers[0].notes)
         if years:
             print(f"\nin a year of {options.year_at}")

@@ -89,7 +89,7 @@ def subjects(what: str, choice: Choice, per_n: float | None) -> tuple[Subject, .
                 left_out=left_out,
                 windows=_windows(runs) if results.folder is not None else (),
                 why_unknown=row.failure or (", ".join(row.missing) if row.missing else "no run"),
-                notes=() if results.folder else ("the energy is as published: joulemark audit tells what is in it",),
+                notes=() if results.folder else ("the energy is as published",),
             )
         )
     return _chosen(found, choice)

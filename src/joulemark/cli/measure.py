@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from joulemark.analysis.interval import joined_interval, mean_interval
 from joulemark.boundary import Total, idle_drifted, total
 from joulemark.cli.table import print_json, table_lines
-from joulemark.failures import MendableError
+from joulemark.failures import MendableError, signal_name
 from joulemark.measurement import BoundaryName, ChannelEnergy, Measurement
 from joulemark.meter import Meter, Window, open_meter
 from joulemark.reasons import REASONS
@@ -64,12 +64,17 @@ def measure_command(command: Sequence[str], repeats_n: int, idle_s: float, setup
                 return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
             if repeats[-1].code < 0:
                 break
-    code = next((repeat.code for repeat in reversed(repeats) if repeat.code), 0)
+    code = _code(repeats)
     if json_out:
         print_json(_as_json(command, repeats))
     else:
         _print(command, repeats)
     return BY_SIGNAL - code if code < 0 else code
+
+
+def _code(repeats: Sequence[Repeat]) -> int:
+    """The last code that tells of a failure; below zero, the number of a signal."""
+    return next((repeat.code for repeat in reversed(repeats) if repeat.code), 0)
 
 
 def _once(meter: Meter, command: Sequence[str], idle_s: float, setup: Setup, json_out: bool) -> Repeat:
@@ -190,8 +195,9 @@ def _as_json(command: Sequence[str], repeats: Sequence[Repeat]) -> dict[str, obj
     durations = mean_interval([repeat.measurement.duration_s for repeat in repeats])
     return {
         "command": list(command),
-        "exit_code": repeats[-1].code,
+        "exit_code": _code(repeats),
         "repeats_n": len(repeats),
+        "failed_n": sum(repeat.code != 0 for repeat in repeats),
         "duration_s": durations.value,
         "duration_low_s": durations.low,
         "duration_high_s": durations.high,
@@ -260,13 +266,14 @@ def _boundary_line(boundary: BoundaryName, totals: Sequence[Total]) -> str:
 
 def _times(repeats: Sequence[Repeat]) -> str:
     durations = mean_interval([repeat.measurement.duration_s for repeat in repeats])
-    code = repeats[-1].code
+    code, failed_n = _code(repeats), sum(repeat.code != 0 for repeat in repeats)
     parts = [show(durations.value, "s", 4)]
     if durations.high is not None:
         parts[0] += f" ± {number((durations.high - durations.value) / durations.value * 100, 2)} %"
         parts.append(f"mean of {len(repeats)} runs, as all energies below")
     if code:
-        parts.append(f"exit code {code}" if code > 0 else f"ended by {signal.Signals(-code).name}")
+        how = f"exit code {code}" if code > 0 else f"ended by {signal_name(-code)}"
+        parts.append(how if len(repeats) == 1 else f"{how} in {failed_n} of {len(repeats)} runs")
     return ", ".join(parts)
 
 

@@ -276,7 +276,7 @@ def _print_notes(table: tuple[Row, ...]) -> None:
         )
     missing = dict.fromkeys(name for row in table for name in row.missing)
     if missing:
-        lines.append(f"not counted, because no sensor covers it: {', '.join(missing)}")
+        lines.append(f"not counted, because no sensor covers it or what it said is not known: {', '.join(missing)}")
     unused = dict.fromkeys(name for row in table for name in row.unused)
     if unused:
         lines.append(f"metered but not used, and left out: {', '.join(unused)}")

@@ -69,7 +69,8 @@ def _check_grid(study: Study, options: StudyOptions) -> None:
 def _study(options: StudyOptions) -> Study:
     parts = {"task": options.task, "model": options.model, "dataset": options.dataset}
     if options.name is not None:
-        if given := [f"--{key}" for key in (*parts, "split") if getattr(options, key)]:
+        own = {**parts, "split": options.split, "column": options.columns}
+        if given := [f"--{key}" for key, value in own.items() if value]:
             raise StudyError(f"{given[0]} is for a cell of your own; leave out '{options.name}', or use --only")
         return load_study(options.name)
     if absent := [key for key, value in parts.items() if value is None]:

@@ -291,10 +291,12 @@ def misfit(values: dict[str, str]) -> str | None:
         if text is not None and not fits(text):
             return f"{column} is {text[:40]!r}"
     parts = [_number(values.get(f"{part}_energy", "")) for part in ("cpu", "gpu", "ram")]
-    if None not in parts:
-        parts_kwh, whole_kwh = math.fsum(part for part in parts if part is not None), float(values["energy_consumed"])
-        if abs(parts_kwh - whole_kwh) > SUM_TOLERANCE * max(parts_kwh, whole_kwh):
-            return f"its parts add up to {parts_kwh:.6g} kWh, not to {whole_kwh:.6g}"
+    parts_kwh = math.fsum(part for part in parts if part is not None)
+    whole_kwh = float(values["energy_consumed"])
+    # A part that is empty may have what the others leave of the sum, but they cannot have more than it.
+    apart_kwh = parts_kwh - whole_kwh if None in parts else abs(parts_kwh - whole_kwh)
+    if apart_kwh > SUM_TOLERANCE * max(parts_kwh, whole_kwh):
+        return f"its parts add up to {parts_kwh:.6g} kWh, not to {whole_kwh:.6g}"
     return None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from joulemark.interchange import paper_logs
 from joulemark.interchange.codecarbon_csv import LoggedRow, is_codecarbon, not_codecarbon, read_rows
 from joulemark.interchange.log_files import LogError, Problem, cut, log_files
-from joulemark.interchange.logged_energy import NOT_STATED, constant_processors, machine, measurement
+from joulemark.interchange.logged_energy import NOT_STATED, carbon_g, constant_processors, machine, measurement
 from joulemark.interchange.paper_logs import PaperLogs
 from joulemark.records import LOGGED_MODEL, Cell, Machine, ModelFacts, Protocol, Run, Study, digest
 
@@ -219,7 +219,7 @@ def _runs(study: Study, logged: Sequence[_Logged], logs: PaperLogs, reasons: tup
             model=_facts(one, logs.parameters_n),
             reasons=(*paper_logs.reasons_of(logs, one.cell), *reasons),
             source=one.work.file[:500],
-            carbon_logged_g=None if one.work.emissions_kg is None else one.work.emissions_kg * 1000,
+            carbon_logged_g=carbon_g(one.work),
         )
 
 

@@ -7,9 +7,11 @@ CodeCarbon's rows do not say how an energy was found. Where several ways are pos
   or read from RAPL, which the log does not tell apart: ``modelled``. Within times or divided by 2.
 - Memory: a formula on its size, 0.375 W per GB in releases 1 and 2: ``assumed``, or ``modelled`` where only the
   process's own memory is followed. Within times or divided by 3: 1.15 TB are 42 W or 431 W by formula.
-- Release 1 logs one figure for all of them.
+- Release 1 logs one figure for all of them. It is ``assumed``, within times or divided by 3, and so is the rest of the
+  sum where a later row's part is empty: the parts without a figure of their own have it together.
 
-Its energies are multiplied by the building's power usage effectiveness where one was set; here they are divided by it.
+Its energies are multiplied by the building's power usage effectiveness where one was set, and its emissions are made of
+these; both are divided by it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from joulemark.interchange.codecarbon_csv import LoggedRow
+from joulemark.interchange.codecarbon_csv import SUM_TOLERANCE, LoggedRow
 from joulemark.measurement import ChannelEnergy, Component, ErrorBudget, Measurement, Provenance
 from joulemark.records import Machine
 from joulemark.units import J_PER_KWH
@@ -69,10 +71,11 @@ def _started_at(row: LoggedRow) -> str:
 def _channels(rows: Sequence[LoggedRow], constant: frozenset[CpuKind]) -> tuple[ChannelEnergy, ...]:
     first = rows[0]
     channels: list[ChannelEnergy] = []
+    boards_n = max(row.gpus_n or 0 for row in rows)
+    boards = ("all-boards-counted",) if boards_n > 1 else ()
     gpu_j = _sum_j([(row.gpu_energy_kwh, row.pue_ratio) for row in rows])
-    if gpu_j is not None and (gpu_j > 0 or first.gpus_n):
+    if gpu_j is not None and (gpu_j > 0 or boards_n):
         half_j = BOARD_ACCURACY_RATIO * gpu_j
-        boards = ("all-boards-counted",) if (first.gpus_n or 0) > 1 else ()
         budget = ErrorBudget(accuracy_j=half_j)
         low_j, high_j = gpu_j - half_j, gpu_j + half_j
         channels.append(
@@ -84,17 +87,37 @@ def _channels(rows: Sequence[LoggedRow], constant: frozenset[CpuKind]) -> tuple[
     ram_j = _sum_j([(row.ram_energy_kwh, row.pue_ratio) for row in rows])
     if ram_j is not None:
         channels.append(_formula("dram", Component.DRAM, ram_j, DRAM_FACTOR, first.tracking_mode != "process"))
-    if not channels:
-        all_j = sum(row.energy_consumed_kwh / row.pue_ratio for row in rows) * J_PER_KWH
-        reasons = ("modelled",)
-        covers = (Component.CPU, Component.DRAM, Component.GPU)
-        budget = ErrorBudget(model_factor=DRAM_FACTOR)
-        low_j, high_j = all_j / DRAM_FACTOR, all_j * DRAM_FACTOR
-        everything = ChannelEnergy(
-            "codecarbon", Component.BOARD, Provenance.ASSUMED, all_j, low_j, high_j, budget, True, None, covers, reasons
-        )
-        channels.append(everything)
+    parts_j = {Component.CPU: cpu_j, Component.DRAM: ram_j, Component.GPU: gpu_j}
+    absent = tuple(component for component, energy_j in parts_j.items() if energy_j is None)
+    all_j = sum(row.energy_consumed_kwh / row.pue_ratio for row in rows) * J_PER_KWH
+    rest_j = all_j - sum(channel.energy_j or 0.0 for channel in channels)
+    if not channels or (absent and rest_j > SUM_TOLERANCE * all_j):
+        channels.append(_rest(rest_j, absent, boards if Component.GPU in absent else ()))
+    elif Component.GPU in absent and boards_n:
+        channels.append(_boards_not_logged())
     return tuple(channels)
+
+
+def _rest(energy_j: float, covers: tuple[Component, ...], boards: tuple[str, ...]) -> ChannelEnergy:
+    """What the sum of a row holds beyond its parts: the energy of the parts without a figure, all together."""
+    return ChannelEnergy(
+        name="codecarbon",
+        component=Component.BOARD,
+        provenance=Provenance.ASSUMED,
+        energy_j=energy_j,
+        low_j=energy_j / DRAM_FACTOR,
+        high_j=energy_j * DRAM_FACTOR,
+        budget=ErrorBudget(model_factor=DRAM_FACTOR),
+        covers=covers,
+        reasons=("modelled", *boards),
+    )
+
+
+def _boards_not_logged() -> ChannelEnergy:
+    """There are boards, and neither their part nor the sum has anything of them: what they drew is not known."""
+    return ChannelEnergy(
+        "gpu", Component.GPU, Provenance.SAMPLED, None, None, None, ErrorBudget(), reasons=("board-not-metered",)
+    )
 
 
 def _sum_j(parts: Sequence[tuple[float | None, float]]) -> float | None:
@@ -113,6 +136,11 @@ def _formula(name: str, component: Component, energy_j: float, factor: float, co
         budget=ErrorBudget(model_factor=factor),
         reasons=("assumed-constant",) if constant else ("modelled",),
     )
+
+
+def carbon_g(row: LoggedRow) -> float | None:
+    """The emissions of a row, without those of the building."""
+    return None if row.emissions_kg is None else row.emissions_kg * 1000 / row.pue_ratio
 
 
 def machine(row: LoggedRow) -> Machine:

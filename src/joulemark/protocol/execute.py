@@ -1,13 +1,12 @@
 """Carry out the jobs of a study on this machine, one at a time, each in a fresh process.
 
-The parent sleeps in ``poll`` while a child measures: it never spins. It wakes up a few times a second only where
-somebody watches.
+The parent sleeps in ``poll`` while a child measures: it never spins. It wakes up a few times a second where somebody
+watches, else every few seconds, to see whether the child has died and left others that hold its connection open.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,9 +17,19 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from joulemark.failures import MendableError
+from joulemark.failures import MendableError, signal_name
 from joulemark.protocol.order import Job
-from joulemark.protocol.worker import PHASES, SPOILT, UNUSABLE, Assignment, Outcome, empty_run, start_child, work
+from joulemark.protocol.worker import (
+    PHASES,
+    SPOILT,
+    UNUSABLE,
+    Assignment,
+    Outcome,
+    empty_run,
+    start_child,
+    storable,
+    work,
+)
 from joulemark.records import Cell, Failure, Run, Study
 from joulemark.sensors import Setup
 from joulemark.workloads import file_samples_sha256, preloads, prepare
@@ -111,7 +120,8 @@ def prepare_cells(study: Study, cells: Sequence[Cell], processes_n: int) -> Iter
                 process.start()
                 theirs.close()
                 running[ours] = (cell, process)
-            for ready in wait(list(running)):
+            ended = [ours for ours, (_, process) in running.items() if process.exitcode is not None]
+            for ready in ended or wait(list(running), END_S):
                 assert isinstance(ready, Connection)
                 cell, process = running.pop(ready)
                 otherwise = f"preparing it ended the process{_last_line(Path(folder, cell.cell_id))}"
@@ -124,9 +134,9 @@ def _prepare(cell: Cell, queries_n: int, log: str, answer: Connection) -> None:
         prepare(cell, queries_n=queries_n)
         samples_sha256 = file_samples_sha256(cell, queries_n=queries_n)
     except MendableError as error:
-        answer.send((str(error), None))
+        answer.send((storable(str(error)), None))
     except Exception as error:  # told to the user now, and again as the run's failure
-        answer.send((f"{type(error).__name__}: {error}", None))
+        answer.send((storable(f"{type(error).__name__}: {error}"), None))
     else:
         answer.send((None, samples_sha256))
 
@@ -155,8 +165,9 @@ def _one(
     process.start()
     theirs.close()
     try:
-        while watch is not None and not ours.poll(WATCH_PERIOD_S):
-            watch(assignment.job, PHASES[progress[0]], progress[1])
+        while not ours.poll(WATCH_PERIOD_S if watch else END_S) and process.exitcode is None:
+            if watch is not None:
+                watch(assignment.job, PHASES[progress[0]], progress[1])
         outcome = _received(ours, process, None)
     except BaseException:
         process.kill()
@@ -171,9 +182,12 @@ def _one(
 
 
 def _received(connection: Connection, process: BaseProcess, otherwise: object) -> Any:
-    """What the child sent, or ``otherwise`` if it ended without a word."""
+    """What the child sent, or ``otherwise`` if it ended without a word.
+
+    One that has ended is asked no longer: children of its own may hold its end of the connection open.
+    """
     try:
-        return connection.recv()
+        return connection.recv() if process.exitcode is None or connection.poll() else otherwise
     except EOFError:
         return otherwise
     finally:
@@ -187,7 +201,7 @@ def _received(connection: Connection, process: BaseProcess, otherwise: object) -
 def _death(process: BaseProcess, log: Path) -> tuple[str, str]:
     code = process.exitcode or 0
     if code < 0:
-        name = signal.Signals(-code).name
+        name = signal_name(-code)
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return "Killed", f"the process was ended by {name}{hint}{_last_line(log)}"
     return "Exited", f"the process ended with code {code} and no result{_last_line(log)}"

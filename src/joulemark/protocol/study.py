@@ -207,6 +207,9 @@ def _cell(entry: Any, shared: Mapping[str, Any], where: str) -> Cell:
     if cell.task not in task_ids():
         raise StudyError(f"{where}: unknown task '{cell.task}'{_nearest(cell.task, task_ids())}")
     _check_choices(cell, where)
+    for key, value in entry.items():
+        if isinstance(value, str) and value != value.encode(errors="replace").decode():
+            raise StudyError(f"{where}: {key} is no text in UTF-8: give the file or folder another name")
     return cell
 
 

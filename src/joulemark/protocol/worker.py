@@ -150,8 +150,13 @@ def empty_run(assignment: Assignment) -> Run:
     )
 
 
+def storable(text: str) -> str:
+    """A text that can be written in UTF-8: names of files that are not in it come up in messages."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _failure(phase: str, error: Exception) -> Failure:
-    message = " ".join(str(error).split()) or "no message"
+    message = storable(" ".join(str(error).split())) or "no message"
     if isinstance(error, WorkloadError):
         return Failure(phase, UNUSABLE, message[:MESSAGE_MAX_N])
     if phase == "load" and type(error).__name__ == "OutOfMemoryError":  # torch's, of a board
@@ -170,7 +175,7 @@ def _users_line(error: Exception) -> str:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         file = Path(frame.filename).resolve()
         if file.is_file() and not any(file.is_relative_to(folder) for folder in not_users):
-            return f" ({file} line {frame.lineno})"
+            return storable(f" ({file} line {frame.lineno})")
     return ""
 
 
