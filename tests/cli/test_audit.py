@@ -58,6 +58,11 @@ def test_claims_beside_the_results_are_held_against_them(results: Path) -> None:
         assert [finding["subject"] for finding in found if finding["code"] == "JM106"] == ["a talk"]
         claims.write_text('[[claims]]\ntext = "x"\nquantity = "energy"\nstatistic = "sum"\nvalue = 5\nsource = "y"\n')
         assert "'energy' is not one of" in complains(joulemark("audit", results))
+        claims.write_text(
+            '[[claims]]\ntext = "x"\nquantity = "ratio"\nstatistic = "derived"\nvalue = 5\nsource = "y"\n'
+            "inputs = { above = 5 }\n"
+        )
+        assert "the input 'above' has no sign" in complains(joulemark("audit", results))
         claims.write_text("[[claims]\n")
         assert "claims.toml" in complains(joulemark("audit", results))
     finally:

@@ -20,7 +20,7 @@ RULES: tuple[Rule, ...] = tuple(
 def audit(found: Evidence, rules: Sequence[Rule] = RULES) -> tuple[Finding, ...]:
     """All findings of all rules, in the order of the codes; none for results that nothing is wrong with."""
     return tuple(
-        Finding(rule.code, rule.severity, one.subject, one.message, one.remedy or rule.remedy)
+        Finding(rule.code, one.severity or rule.severity, one.subject, one.message, one.remedy or rule.remedy)
         for rule in rules
         for one in rule.check(found)
     )

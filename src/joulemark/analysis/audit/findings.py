@@ -6,13 +6,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from joulemark.analysis.claims import Claim
+from joulemark.analysis.claims import CLAIMS_FILE, Claim
 from joulemark.analysis.summary import run_total
+from joulemark.failures import MendableError
 from joulemark.measurement import BoundaryName
 from joulemark.records import Cell, Machine, Run, Study
 
 PER_N = 1000
 NOT_STATED = "not stated"  # what an import calls a dataset that a log does not name
+
+# What the rules can hold a figure against, by statistic; one that is derived may be of any quantity.
+_QUANTITIES_READ = {
+    "sum": ("energy_kwh", "carbon_kg"),
+    "typical": ("energy_kwh", "carbon_kg"),
+    "stated": ("intensity_g_per_kwh", "gpus_n"),
+}
 
 
 class Severity(StrEnum):
@@ -25,11 +33,12 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a rule found: about what, and what; ``remedy`` where the data say more than the rule's own."""
+    """What a rule found: about what, and what; ``remedy`` and ``severity`` where they are not the rule's own."""
 
     subject: str
     message: str
     remedy: str | None = None
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,13 @@ class Evidence:
 
 
 def evidence(study: Study, runs: Sequence[Run], machines: Sequence[Machine], claims: Sequence[Claim]) -> Evidence:
-    """Sort the runs by cell and compute their energies once for all rules."""
+    """Sort the runs by cell and compute their energies once for all rules.
+
+    Raises:
+        MendableError: no rule can read one of the claims.
+    """
+    for claim in claims:
+        _refuse_unreadable(claim)
     by_cell: dict[str, tuple[Cell, list[Run]]] = {cell.cell_id: (cell, []) for cell in study.cells}
     energies_j: dict[tuple[str, str], float] = {}
     for run in runs:
@@ -105,6 +120,23 @@ def evidence(study: Study, runs: Sequence[Run], machines: Sequence[Machine], cla
         },
         energies_j=energies_j,
     )
+
+
+def _refuse_unreadable(claim: Claim) -> None:
+    """A figure that no rule would look at must not pass for one that was found to be right."""
+    read = _QUANTITIES_READ.get(claim.statistic, (claim.quantity,))
+    if claim.quantity not in read:
+        raise MendableError(
+            f"{CLAIMS_FILE}: {claim.text!r}: {claim.statistic!r} goes with {' or '.join(read)}, not {claim.quantity!r}"
+        )
+    unsigned = next((name for name in claim.inputs if not name.startswith(("+", "/"))), None)
+    if unsigned is not None:
+        raise MendableError(
+            f"{CLAIMS_FILE}: {claim.text!r}: the input {unsigned!r} has no sign: '+{unsigned}' is added, "
+            f"'/{unsigned}' divides"
+        )
+    if claim.statistic == "derived" and not any(name.startswith("+") for name in claim.inputs):
+        raise MendableError(f"{CLAIMS_FILE}: {claim.text!r}: 'derived' needs inputs, one of them with a '+'")
 
 
 def name_of(cell: Cell) -> str:

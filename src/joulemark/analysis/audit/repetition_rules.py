@@ -6,11 +6,13 @@ import itertools
 import math
 import random
 import statistics
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 
 from joulemark.analysis.audit.findings import Evidence, Found, Rule, Severity, name_of, of_cells
 from joulemark.analysis.interval import mean_interval
-from joulemark.records import Cell, Run
+from joulemark.records import Cell, Run, Settings
 from joulemark.student import t_probability, t_quantile
 from joulemark.units import number
 
@@ -30,56 +32,78 @@ def _spread(evidence: Evidence) -> Iterator[Found]:
             of_cells(single, len(evidence.comparable())),
             "one repetition: how far another one would be from it is not known, and the interval is the sensors' alone",
         )
+    unknown: list[str] = []
     for cell, runs in evidence.comparable():
         energies_j = evidence.cell_energies_j(runs)
         if len(energies_j) < 2:
+            unknown += [name_of(cell)] if len(runs) > 1 else []
             continue
         repeats = mean_interval(energies_j)
         if repeats.high is not None and repeats.value > 0:
             half = (repeats.high - repeats.value) / repeats.value
             if half > SPREAD_RATIO:
                 wide.append((half, name_of(cell), len(energies_j)))
+    if unknown:
+        yield Found(
+            of_cells(unknown, len(evidence.comparable())),
+            "the energy of fewer than two repetitions is known: how far another one would be from it is not",
+        )
     if wide:
         half, name, repeats_n = max(wide)
-        more_n = repeats_n
-        for more_n in range(repeats_n, 100 * repeats_n):
-            narrower = half * math.sqrt(repeats_n / more_n)
-            narrower *= t_quantile(0.975, more_n - 1) / t_quantile(0.975, repeats_n - 1)
-            if narrower <= SPREAD_RATIO:
-                break
+        more_n = _repeats_needed(half, repeats_n) - repeats_n
         yield Found(
             of_cells([one for _, one, _ in wide], len(evidence.comparable())),
             f"by the repetitions alone the mean is known to ± {half:.0%} (limit {SPREAD_RATIO:.0%}; the widest is "
-            f"{name}); {more_n - repeats_n} more repeats would make that ± {SPREAD_RATIO:.0%} there. The sensors' part "
+            f"{name}); {more_n:,} more repeats would make that ± {SPREAD_RATIO:.0%} there. The sensors' part "
             "of the interval comes on top and stays, however often it is repeated",
         )
 
 
+def _repeats_needed(half: float, repeats_n: int) -> int:
+    """How many repeats make a half-width of ``half`` as narrow as :data:`SPREAD_RATIO`, spread as they are now."""
+    deviation = half * math.sqrt(repeats_n) / t_quantile(0.975, repeats_n - 1)
+
+    def enough(more_n: int) -> bool:
+        return deviation * t_quantile(0.975, more_n - 1) / math.sqrt(more_n) <= SPREAD_RATIO
+
+    most_n = repeats_n
+    while not enough(most_n):
+        most_n *= 2
+    return repeats_n + bisect_left(range(repeats_n, most_n), True, key=enough)
+
+
 def _blocks(evidence: Evidence) -> Iterator[Found]:
-    found: list[tuple[float, float]] = []
-    groups_n = 0
-    for group in _measured_together(evidence):
-        deviations = _deviations(evidence, group)
-        if len(deviations) < 2 or len(deviations[0]) < 3:
-            continue
-        groups_n += 1
-        share = _block_share(deviations)
-        if share is None or _block_size(deviations) < BLOCK_RATIO:
-            continue
-        shuffled = random.Random(20240603)
-        as_large_n = 0
-        for _ in range(SHUFFLES_N):
-            other = _block_share([shuffled.sample(row, len(row)) for row in deviations])
-            as_large_n += other is not None and other >= share
-        if (1 + as_large_n) / (1 + SHUFFLES_N) <= SIGNIFICANT:
-            found.append((share, 1 / len(deviations)))
+    groups = [_deviations(evidence, group) for group in _measured_together(evidence)]
+    groups = [rows for rows in groups if len(rows) >= 2 and len(rows[0]) >= 3]
+    scales = [_block_scale(rows) for rows in groups]
+    groups = [rows for rows, scale in zip(groups, scales, strict=True) if scale > 0]
+    scales = [scale for scale in scales if scale > 0]
+    seen = [
+        (rows, _block_excess(rows) / scale)
+        for rows, scale in zip(groups, scales, strict=True)
+        if _block_size(rows) >= BLOCK_RATIO
+    ]
+    if not seen:
+        return
+    # Every group is held against the most that chance gives in any of them: many groups are no more often wrong.
+    shuffled = random.Random(20240603)
+    most = [
+        max(
+            _block_excess([shuffled.sample(row, len(row)) for row in rows]) / scale
+            for rows, scale in zip(groups, scales, strict=True)
+        )
+        for _ in range(SHUFFLES_N)
+    ]
+    found = [
+        rows for rows, excess in seen if (1 + sum(other >= excess for other in most)) / (1 + SHUFFLES_N) <= SIGNIFICANT
+    ]
     if found:
-        shares = [share for share, _ in found]
+        shares = [_block_share(rows) for rows in found]
         yield Found(
-            "whole study" if groups_n > 1 else "all cells",
-            f"repetitions are not independent in {len(found)} of {groups_n} groups measured together: which repetition "
-            f"it was explains {min(shares):.0%} to {max(shares):.0%} of the variance within a model "
-            f"({statistics.median(chance for _, chance in found):.0%} by chance)",
+            "whole study" if len(groups) > 1 else "all cells",
+            f"repetitions are not independent in {len(found)} of {len(groups)} groups measured together: which "
+            f"repetition it was explains {min(shares):.0%} to {max(shares):.0%} of the variance within a model "
+            f"({statistics.median(1 / len(rows) for rows in found):.0%} by chance)",
         )
 
 
@@ -108,13 +132,31 @@ def _deviations(evidence: Evidence, group: Sequence[tuple[Cell, Sequence[Run]]])
     return [row for row in rows if len(row) == usual_n]
 
 
-def _block_share(deviations: Sequence[Sequence[float]]) -> float | None:
+def _block_excess(deviations: Sequence[Sequence[float]]) -> float:
+    """The squares of the sums over each repetition, less the squares of the values: zero is expected by chance."""
+    sums = [math.fsum(column) for column in zip(*deviations, strict=True)]
+    return math.fsum(one * one for one in sums) - math.fsum(_squares(deviations))
+
+
+def _block_scale(deviations: Sequence[Sequence[float]]) -> float:
+    """The standard deviation of the excess over all orders of the repetitions; zero where fewer than two cells vary.
+
+    Products of two rows in random order have the mean zero, for each row's own mean is zero, are not correlated
+    between pairs of rows, and have as variance the product of the rows' squares by (repetitions - 1).
+    """
+    squares = _squares(deviations)
+    all_squares = math.fsum(squares)
+    variance = 2 * math.fsum(one * (all_squares - one) for one in squares) / (len(deviations[0]) - 1)
+    return math.sqrt(max(0.0, variance))
+
+
+def _block_share(deviations: Sequence[Sequence[float]]) -> float:
     """The share of the sum of squares within cells that the means of the repetitions explain."""
-    all_squares = math.fsum(value * value for row in deviations for value in row)
-    if all_squares <= 0:
-        return None
-    means = [math.fsum(column) / len(deviations) for column in zip(*deviations, strict=True)]
-    return len(deviations) * math.fsum(mean * mean for mean in means) / all_squares
+    return (1 + _block_excess(deviations) / math.fsum(_squares(deviations))) / len(deviations)
+
+
+def _squares(deviations: Sequence[Sequence[float]]) -> list[float]:
+    return [math.fsum(value * value for value in row) for row in deviations]
 
 
 def _block_size(deviations: Sequence[Sequence[float]]) -> float:
@@ -123,26 +165,41 @@ def _block_size(deviations: Sequence[Sequence[float]]) -> float:
 
 
 def _drift(evidence: Evidence) -> Iterator[Found]:
-    """A straight line through the relative deviations of all cells, by the order in which the runs were measured."""
-    points: list[tuple[int, float]] = []
+    """One slope for all cells through their relative deviations, by the order in which the runs were measured.
+
+    Order and energy are both taken from their cell's mean: cells that were measured early or late, as all are in listed
+    order, and whose own energies say nothing of drift, would else hide it. Each mean takes a degree of freedom.
+    """
+    points: list[tuple[float, float]] = []  # (order, energy), both from the means of their cell
+    spans_n: list[int] = []  # by cell
+    orders: list[int] = []
     for _, runs in evidence.comparable():
         energies_j = evidence.cell_energies_j(runs)
         if len(energies_j) < 2 or len(energies_j) < len(runs):
             continue
         mean_j = statistics.fmean(energies_j)
         if mean_j > 0:
-            points += [(run.order_i, energy_j / mean_j - 1) for run, energy_j in zip(runs, energies_j, strict=True)]
-    if len(points) < 6 or len({order_i for order_i, _ in points}) < 3:
+            places = [run.order_i for run in runs]
+            middle = statistics.fmean(places)
+            points += [
+                (place - middle, energy_j / mean_j - 1) for place, energy_j in zip(places, energies_j, strict=True)
+            ]
+            spans_n.append(max(places) - min(places))
+            orders += places
+    squares = math.fsum(order * order for order, _ in points)
+    if len(points) < 6 or squares == 0:
         return
-    middle = statistics.fmean(order_i for order_i, _ in points)
-    squares = math.fsum((order_i - middle) ** 2 for order_i, _ in points)
-    slope = math.fsum((order_i - middle) * value for order_i, value in points) / squares
-    residual = math.fsum((value - slope * (order_i - middle)) ** 2 for order_i, value in points) / (len(points) - 2)
-    whole = slope * (max(order_i for order_i, _ in points) - min(order_i for order_i, _ in points))
+    freedom_n = len(points) - len(spans_n) - 1
+    slope = math.fsum(order * value for order, value in points) / squares
+    residual = math.fsum((value - slope * order) ** 2 for order, value in points) / freedom_n
+    whole = slope * (max(orders) - min(orders))
     t = math.inf if residual == 0 else abs(slope) / math.sqrt(residual / squares)
-    if abs(whole) > DRIFT_RATIO and 2 * (1 - t_probability(min(t, 1e6), len(points) - 2)) < SIGNIFICANT:
+    if abs(whole) > DRIFT_RATIO and 2 * (1 - t_probability(min(t, 1e6), freedom_n)) < SIGNIFICANT:
+        of_cell = abs(slope) * statistics.fmean(spans_n)
         yield Found(
-            "whole study", f"energies {'rise' if whole > 0 else 'fall'} by {abs(whole):.0%} from first to last run"
+            "whole study",
+            f"energies {'rise' if whole > 0 else 'fall'} by {of_cell:.1%} from the first to the last run of a cell: at "
+            f"that rate by {abs(whole):.0%} from the first to the last run of all",
         )
 
 
@@ -204,28 +261,47 @@ def _failed(evidence: Evidence) -> Iterator[Found]:
 
 
 def _incomplete(evidence: Evidence) -> Iterator[Found]:
-    """A model without runs on a dataset that its neighbours have, or with fewer than they have."""
-    groups: dict[tuple[object, ...], dict[tuple[str, str | None], dict[str, int]]] = {}
+    """A model without runs on a dataset that its neighbours have, or a cell with fewer than they have."""
+    groups: dict[tuple[object, ...], dict[tuple[str, str | None], dict[str, list[tuple[Cell, int]]]]] = {}
     for cell, runs in evidence.comparable():
         datasets = groups.setdefault((cell.task, cell.purpose), {})
-        datasets.setdefault((cell.dataset, cell.dataset_config), {})[cell.model] = len(runs)
-    holes: list[str] = []
+        models = datasets.setdefault((cell.dataset, cell.dataset_config), {})
+        models.setdefault(cell.model, []).append((cell, len(runs)))
+    holes: list[tuple[str, str]] = []
     for (task, _), datasets in groups.items():
-        models = dict.fromkeys(model for found in datasets.values() for model in found)
+        names = dict.fromkeys(model for found in datasets.values() for model in found)
         for (dataset, config), found in datasets.items():
-            usual_n = statistics.mode(found.values())
-            for model in models:
+            # Where as many cells have one number of runs as another, the larger one is what was meant.
+            usual_n = max(statistics.multimode(n for cells in found.values() for _, n in cells if n), default=0)
+            for model in names:
                 # A hole is a model that most other datasets of the task have.
                 elsewhere_n = sum(model in other for other in datasets.values())
                 if model not in found and elsewhere_n * 2 > len(datasets):
-                    holes.append(f"{model} × {dataset}{f' ({config})' if config else ''}: no run ({task})")
-                elif found.get(model, usual_n) < usual_n:
-                    holes.append(f"{model} × {dataset}: {found[model]} runs, its neighbours {usual_n}")
-    if holes:
+                    holes.append((f"{model} × {dataset}{f' ({config})' if config else ''}", f"no run ({task})"))
+                variants = found.get(model, [])
+                for cell, runs_n in variants:
+                    name = name_of(cell) + _settings_apart(cell, [other for other, _ in variants])
+                    if not runs_n:
+                        holes.append((name, f"no run ({task})"))
+                    elif runs_n < usual_n:
+                        runs_told = f"{runs_n} run" + ("" if runs_n == 1 else "s")
+                        holes.append((name, f"{runs_told}, its neighbours {usual_n}"))
+    if holes and any(runs for _, runs in evidence.comparable()):
+        told = "; ".join(f"{name}: {what}" for name, what in holes[:3])
         yield Found(
-            "whole study" if len(holes) > 1 else holes[0].partition(":")[0],
-            "; ".join(holes[:3]) + (f"; and {len(holes) - 3} more" if len(holes) > 3 else ""),
+            "whole study" if len(holes) > 1 else holes[0][0],
+            told + (f"; and {len(holes) - 3} more" if len(holes) > 3 else ""),
         )
+
+
+def _settings_apart(cell: Cell, variants: Sequence[Cell]) -> str:
+    """The settings of a cell that not all of ``variants`` have."""
+    apart: list[str] = []
+    for field in fields(Settings):
+        value = getattr(cell.settings, field.name)
+        if any(getattr(other.settings, field.name) != value for other in variants):
+            apart.append(f"{field.name} = {value!s:.40}")
+    return f" [{', '.join(apart)}]" if apart else ""
 
 
 RULES = (
@@ -234,7 +310,7 @@ RULES = (
         Severity.WARNING,
         "repetitions differ, or there is one",
         f"The 95 % interval of a cell's mean over its repetitions alone, without the sensors' part, is wider than "
-        f"± {SPREAD_RATIO:.0%}, or is not known, because there is a single repetition.",
+        f"± {SPREAD_RATIO:.0%}, or is not known, because the energy of fewer than two repetitions is.",
         "more repeats: the same command with a larger --repeats goes on",
         _spread,
     ),
@@ -244,8 +320,10 @@ RULES = (
         "repetitions that are not independent",
         "Cells that were measured together rise and fall together: the machine's state, not chance, moves them. The "
         "spread of repetitions then says little about another day. The share of the variance within cells that the "
-        f"number of the repetition explains is compared with {SHUFFLES_N} random orders of each cell's repetitions. "
-        f"Blocks that differ by less than {BLOCK_RATIO:.1%} are not told.",
+        f"number of the repetition explains is compared with {SHUFFLES_N} random orders of each cell's repetitions; "
+        "where several groups of cells were measured together, with the most that a random order gives in any of them, "
+        f"so that chance alone would make it fire in one study in {1 / SIGNIFICANT:.0f}. Blocks that differ by less "
+        f"than {BLOCK_RATIO:.1%} are not told.",
         "shuffled blocks, a settled machine, repetitions on several days",
         _blocks,
     ),
@@ -253,8 +331,10 @@ RULES = (
         "JM111",
         Severity.WARNING,
         "drift",
-        f"A straight line through the runs in the order they were measured changes by more than {DRIFT_RATIO:.0%}, "
-        f"which chance would do less often than once in {1 / SIGNIFICANT:.0f} times.",
+        "Within their cells energies rise or fall with the order in which the runs were measured: on a straight line, "
+        f"at one rate for all cells, by more than {DRIFT_RATIO:.0%} from the first run of all to the last, which "
+        f"chance would do less often than once in {1 / SIGNIFICANT:.0f} times. Where cells run as listed, what each "
+        "cell does from its own first repetition to its last looks the same.",
         "warm the machine up; keep shuffled blocks, which spread drift over all cells",
         _drift,
     ),
@@ -287,8 +367,8 @@ RULES = (
         "JM122",
         Severity.WARNING,
         "incomplete comparisons",
-        "A model has no runs on a dataset that it is compared on elsewhere, or fewer than its neighbours: means over "
-        "datasets or models are then of different things.",
+        "A cell of the study has no runs, or fewer than its neighbours, or a model none on a dataset that it is "
+        "compared on elsewhere: means over datasets or models are then of different things.",
         "run what is missing, or leave the model out everywhere",
         _incomplete,
     ),
