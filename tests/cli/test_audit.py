@@ -65,6 +65,8 @@ def test_claims_beside_the_results_are_held_against_them(results: Path) -> None:
         assert "the input 'above' has no sign" in complains(joulemark("audit", results))
         claims.write_text("[[claims]\n")
         assert "claims.toml" in complains(joulemark("audit", results))
+        claims.write_text('text = "caf\u00e9"', encoding="latin-1")
+        assert "cannot be read as text in UTF-8" in complains(joulemark("audit", results))
     finally:
         claims.unlink()
 

@@ -62,8 +62,12 @@ def claims_of(study_name: str, folder: Path | None) -> tuple[Claim, ...]:
     Raises:
         MendableError: the folder's file is no list of claims.
     """
-    if folder is not None and (folder / CLAIMS_FILE).is_file():
-        return _parse((folder / CLAIMS_FILE).read_text(encoding="utf-8"), str(folder / CLAIMS_FILE))
+    if folder is not None and (file := folder / CLAIMS_FILE).is_file():
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise MendableError(f"{file} cannot be read as text in UTF-8: {error}") from error
+        return _parse(text, str(file))
     shipped = files("joulemark").joinpath("catalogue", "reference", f"{study_name}_claims.toml")
     if "/" not in study_name and shipped.is_file():
         return _parse(shipped.read_text(encoding="utf-8"), shipped.name)
