@@ -133,8 +133,8 @@ def test_a_failed_first_try_does_not_lock_the_folder(here: Path) -> None:
     assert "of which nothing was measured; its failed runs are in runs.jsonl.failed" in said
     assert [run.failure for run in store.read_runs(here / "r")] == [None, None]
     assert (here / "r" / store.FAILED_FILE).read_bytes() == failed
-    refused = complains(joulemark("run", *cell(), *SHORT, "--set", "dtype=float16", "--out", "r"))
-    assert "settings.dtype was float32 and is now float16" in refused
+    refused = complains(joulemark("run", *cell(), *SHORT, "--set", "device=cpu", "--out", "r"))
+    assert "settings.device was auto and is now cpu" in refused
     assert len(store.read_runs(here / "r")) == 2
 
 
@@ -286,7 +286,7 @@ def test_what_no_text_can_hold_costs_its_run_and_no_other(here: Path) -> None:
     models = ("odd:surrogate", "odd:rings", "odd:orphan", "words:answer")
     cells = "".join(f'[[cells]]\ntask = "text-generation"\nmodel = "{model}"\ndataset = "ch.csv"\n' for model in models)
     (here / "study.toml").write_text(study(cells=cells))
-    command = [BINARY, "run", "study.toml", "--repeats", "1", "--sensors", "fake", "--out", "r"]
+    command = [str(BINARY), "run", "study.toml", "--repeats", "1", "--sensors", "fake", "--out", "r"]
     with (here / "said").open("w") as said:
         assert subprocess.run(command, stdout=said, stderr=said, check=False, timeout=90).returncode == 1
     os.kill(int((here / "orphan").read_text()), signal.SIGKILL)

@@ -276,6 +276,90 @@ def test_hostile_files_are_one_line(tmp_path: Path, suffix: str, write: Callable
     assert len(str(caught.value)) < 500
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("text,label\nfine,x\nslow, but good,x\n", "line 3: 3 values under 2 columns; quote a text that holds a comma"),
+        ("text,label\nfine,x,\n", "line 2: 3 values under 2 columns"),
+        ('text,label\n\n"two\nlines",x,y\n', "line 3: 3 values under 2 columns"),
+        ('text,label\nfine,x\n"dull,x\ngood,y\n', "line 3: its quotes do not pair up"),
+        ('text,label\n"a "good" film",x\n', "line 2: its quotes do not pair up .* write a quote inside"),
+        ("text,label,text\na,x,b\n", "line 1: two columns are called 'text'; rename one"),
+        ("text,label, text\na,x,b\n", "line 1: two columns are called 'text'; rename one"),
+        ("label,text\nx,fine\nx\n", "line 3: text-classification needs a value for 'text'; there is label"),
+    ],
+)
+def test_a_malformed_csv_is_not_read_shifted(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    with pytest.raises(WorkloadError, match=message) as caught:
+        _read(path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_blanks_around_names_gaps_at_the_end_and_columns_without_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(',text, label ,\n0,c\n1,"a, b",x,\n\n2,,y,\n')
+    assert _read(path).rows == (
+        {"id": 0, "text": "c", "label": None},
+        {"id": 1, "text": "a, b", "label": "x"},
+        {"id": 2, "text": "", "label": "y"},
+    )
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_kind_in_capitals(tmp_path: Path, kind: str) -> None:
+    WRITERS[kind](tmp_path / "rows.x", ROWS)
+    (tmp_path / "rows.x").rename(path := tmp_path / f"rows.{kind.upper()}")
+    assert len(_read(path).rows) == len(ROWS)
+
+
+@pytest.mark.parametrize("name", ["data/reviews.tsv", "data/reviews.json", "reviews.txt"])
+def test_a_file_of_another_kind_is_no_name_of_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    Path(name).write_text("text\tlabel\nfine\tx\n")
+    cell = Cell("text-classification", "./model", name)
+    kinds = r"is neither a folder nor a file of a kind that is read \(\.jsonl, \.csv, \.parquet\)"
+    with pytest.raises(WorkloadError, match=kinds):
+        load_samples(cell, TEXT_CLASSIFICATION, 1)
+    assert "of a kind that is read" in str(missing_samples(cell, TEXT_CLASSIFICATION))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "fields"),
+    [
+        ("a" * 300, {}),
+        (f"owner/{'a' * 300}", {}),
+        (f"owner/{'a' * 250}", {}),  # short enough for a file, but not with what a cache adds
+        (f"./{'a' * 300}.csv", {}),
+        (f"{'a/' * 3000}rows.csv", {}),
+        ("~nobody-of-this-name/rows.csv", {}),
+        ("rows.csv", {"sample": f"manifest:{'a' * 300}"}),
+        ("rows.csv", {"sample": "manifest:~nobody-of-this-name/a.json"}),
+    ],
+)
+def test_paths_that_cannot_be_looked_at_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: str, fields: dict[str, Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOULEMARK_CACHE", str(tmp_path))
+    Path("samples").mkdir()
+    Path("rows.csv").write_text("text,label\nfine,x\n")
+    cell = Cell("text-classification", "./model", dataset, **fields)
+    with pytest.raises(WorkloadError, match=r"File name too long|home directory") as caught:
+        load_samples(cell, TEXT_CLASSIFICATION, 1)
+    assert len(str(caught.value).splitlines()) == 1
+    assert str(missing_samples(cell, TEXT_CLASSIFICATION)) == str(caught.value)
+
+
+def test_a_split_whose_name_no_folder_can_have(tmp_path: Path) -> None:
+    with pytest.raises(WorkloadError, match="File name too long"):
+        _read(tmp_path, IMAGE_CLASSIFICATION, split="a" * 300)
+
+
 def test_excels_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("text,label\nfine,x\n", encoding="utf-8-sig")

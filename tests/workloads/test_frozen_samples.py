@@ -78,6 +78,25 @@ def test_what_is_no_manifest_is_one_line(tmp_path: Path, content: str) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("content", ['{"dataset": "café"}'.encode("latin-1"), b'{"x": ' + b"[" * 100_000])
+def test_bytes_that_are_no_manifest_are_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(WorkloadError, match="is not a manifest of samples") as caught:
+        read_manifest(tmp_path / "a.json")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_manifest_of_nothing_or_of_rows_beyond_the_file_says_so(manifest: Path) -> None:
+    named = _cell(manifest.with_name("rows.jsonl"), f"manifest:{manifest}")
+    full = read_manifest(manifest)
+    write_manifest(manifest, replace(full, row_numbers=tuple(range(100, 110))))
+    with pytest.raises(WorkloadError, match=r"rows\.jsonl has 0 of the 10 samples that the manifest names"):
+        load_samples(named, TEXT_CLASSIFICATION, 10)
+    write_manifest(manifest, replace(full, ids=(), row_numbers=()))
+    with pytest.raises(WorkloadError, match=r"the manifest .*ten\.json names no samples"):
+        load_samples(named, TEXT_CLASSIFICATION, 10)
+
+
 def _hub() -> HubServer:
     import io
 

@@ -80,6 +80,16 @@ def test_a_model_is_fetched_once_and_measured_without_the_hub(hub: HubServer) ->
     assert not fetched & {"pytorch_model.bin", "model.onnx", "model.fp16.safetensors"}
 
 
+def test_a_model_for_another_task_is_refused_before_its_weights_are_fetched(hub: HubServer) -> None:
+    for revision in (None, COMMIT):
+        other = cell(NAME, task="token-classification", dataset="miniature:entities", model_revision=revision)
+        assert "was made for BertForSequenceClassification" in refusal(other)
+        assert hub.served_byte < 10_000
+        assert "model.safetensors" not in " ".join(hub.requests)
+    prepare(cell(NAME, model_revision=COMMIT))  # nothing half of it was left in the cache
+    assert missing(cell(NAME, model_revision=COMMIT)) is None
+
+
 def test_a_model_of_the_study_is_found_where_the_hub_has_it_today(hub: HubServer) -> None:
     prepare(cell(STUDYS))
     assert any(f"distilbert/{STUDYS}" in line for line in hub.requests)

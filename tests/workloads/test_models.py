@@ -43,6 +43,18 @@ def test_missing_folder(reviews: Cell) -> None:
     assert _refusal(cell) == missing(cell) == "model folder ./no/such/folder does not exist"
 
 
+@pytest.mark.parametrize("model", ["a" * 300, f"owner/{'a' * 300}", f"./{'a' * 300}", "~nobody-of-this-name/model"])
+def test_a_path_that_cannot_be_looked_at(
+    reviews: Cell, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    cell = replace(reviews, model=model)
+    assert _refusal(cell) == missing(cell)
+    assert _refusal(cell).startswith(f"cannot look at model {model}"[:200])
+    with pytest.raises(WorkloadError, match=r"File name too long|home directory"):
+        prepare(cell)
+
+
 def test_pickled_weights(reviews: Cell, encoder: Path) -> None:
     (encoder / "model.safetensors").rename(encoder / "pytorch_model.bin")
     cell = replace(reviews, model=str(encoder))

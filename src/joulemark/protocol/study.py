@@ -231,7 +231,8 @@ def _need_readers(given: Mapping[str, Any], cells: Sequence[Cell], where: str) -
         read = settings_read(cell)
         left = set() if read is None else left - read
     if left:
-        whose = f"{cells[0].task} does not use" if len(cells) == 1 else "no cell uses"
+        one = cells[0].model if ":" in cells[0].model else cells[0].task  # a function uses less than its task
+        whose = f"{one} does not use" if len(cells) == 1 else "no cell uses"
         raise StudyError(f"{where}: {whose} {', '.join(sorted(left))}; leave it out")
 
 

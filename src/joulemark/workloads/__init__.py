@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from joulemark.records import Cell, Purpose
-from joulemark.workloads.callable_runner import check_callable, is_callable_name, open_callable
+from joulemark.workloads.callable_runner import SETTINGS_READ, check_callable, is_callable_name, open_callable
 from joulemark.workloads.catalogue import catalogue_models
 from joulemark.workloads.cell_samples import keep_samples
 from joulemark.workloads.dataset_choice import choose
@@ -83,13 +83,15 @@ def uses_one_device(cell: Cell) -> bool:
 
 
 def settings_read(cell: Cell) -> frozenset[str] | None:
-    """The settings that change how the cell is run; ``None`` where its runner is not ours, or it is a function.
+    """The settings that change how the cell is run or measured; ``None`` where its runner is not ours.
 
     Raises:
         WorkloadError: there is no such task.
     """
     task = _task(cell.task)
-    if _is_function(cell) or task.runner not in OWN_RUNNERS:
+    if _is_function(cell):
+        return SETTINGS_READ
+    if task.runner not in OWN_RUNNERS:
         return None
     reads_text, draws = task.inputs != ("image",), task.steps_n is not None
     prompted = cell.purpose is Purpose.MULTI_PURPOSE and task.prompt is not None

@@ -1,7 +1,7 @@
 """Runs any Python function as a model: ``module:function``, named where a model's name would stand.
 
-The function is given a sample, as a mapping from the task's columns to their values, and returns its answer: a label,
-a text, a tuple of labels with the best first, whatever the task scores. The module is imported when the model is
+The function is given a sample: its id and the task's inputs, in a copy that it may change. It returns its answer: a
+label, a text, a tuple of labels with the best first, whatever the task scores. The module is imported when the model is
 loaded, so what it sets up on import counts as loading. It is found on the path, or in the folder that one is in.
 Its source is no part of a cell's name: who changes it measures into another folder.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
@@ -29,6 +29,9 @@ from joulemark.workloads.workload import Answer, Score, Workload, WorkloadError
 _NAME = re.compile(r"(?P<module>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<function>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)")
 _SHOWN_MAX_N = 2_000  # characters
 _MADE_UNSEEN = re.compile(r"import\s*\*|\b(__getattr__|globals|vars|exec|setattr)\b")  # names that no text shows
+
+# ``device`` says which boards are measured. The two others are read to be refused, each for its own reason.
+SETTINGS_READ = frozenset({"device", "batch_n", "weights"})
 
 
 def is_callable_name(model: str) -> bool:
@@ -48,9 +51,21 @@ def open_callable(cell: Cell, task: Task, queries_n: int) -> Iterator[Workload]:
     samples = samples_of(cell, task, queries_n)
     function = _find(cell.model)
     prompted = cell.purpose is Purpose.MULTI_PURPOSE
+    pictures = "image" in task.inputs  # which can be changed where they are, as PIL's thumbnail does
+    asked = [{column: row[column] for column in ("id", *task.inputs)} for row in samples.rows]
 
     def infer(sample_i: int) -> Answer:
-        return Answer(function(samples.rows[sample_i]))
+        sample = asked[sample_i].copy()
+        if pictures:
+            sample["image"] = sample["image"].copy()
+        value = function(sample)
+        if hasattr(value, "__next__") or hasattr(value, "__await__") or hasattr(value, "__anext__"):
+            if isinstance(value, Coroutine):
+                value.close()  # or Python prints, some time later, that nobody waited for it
+            raise WorkloadError(
+                f"{cell.model} returned a {type(value).__name__}, which has not run: return the finished answer"
+            )
+        return Answer(value)
 
     def score(answers: Sequence[Answer]) -> Score:
         return quality.score(task, samples, answers, None, prompted=prompted)
@@ -109,9 +124,11 @@ def _check_settings(cell: Cell) -> None:
         raise WorkloadError(f"{cell.model} is a function of one sample; leave batch_n out")
     if settings.weights == "random":
         raise WorkloadError(f"{cell.model} is a function and has no architecture to draw weights for")
+    if cell.model_revision is not None:
+        raise WorkloadError(f"model_revision is for models of the hub; {cell.model} has none: leave it out")
 
 
-def _find(name: str) -> Callable[[Mapping[str, Any]], object]:
+def _find(name: str) -> Callable[[dict[str, Any]], object]:
     match = _NAME.fullmatch(name)
     if match is None:
         raise WorkloadError(f"{name} is not module:function")
@@ -128,5 +145,5 @@ def _find(name: str) -> Callable[[Mapping[str, Any]], object]:
         found = getattr(found, part)
     if not callable(found):
         raise WorkloadError(f"{name} is a {type(found).__name__}, not a function")
-    function: Callable[[Mapping[str, Any]], object] = found
+    function: Callable[[dict[str, Any]], object] = found
     return function

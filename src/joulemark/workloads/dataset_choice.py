@@ -12,7 +12,7 @@ from joulemark.records import Cell
 from joulemark.workloads.dataset_catalogue import KnownDataset, TaskUse, known_datasets
 from joulemark.workloads.sample_rule import SampleRule, sample_rule
 from joulemark.workloads.tasks import Task
-from joulemark.workloads.workload import WorkloadError
+from joulemark.workloads.workload import WorkloadError, path_errors
 
 MINIATURE = "miniature:"
 FILE_SUFFIXES = (".jsonl", ".csv", ".parquet")
@@ -46,6 +46,11 @@ def choose(cell: Cell, task: Task) -> Choice:
     Raises:
         WorkloadError: it is none of the kinds that there are, or something is asked of it that its kind does not have.
     """
+    with path_errors(f"dataset {cell.dataset}"):
+        return _chosen(cell, task)
+
+
+def _chosen(cell: Cell, task: Task) -> Choice:
     rule, columns, dataset = sample_rule(cell.sample), dict(cell.columns or {}), cell.dataset
     name, _, variant = dataset.partition(":")
     if known := known_datasets().get(name):
@@ -67,7 +72,7 @@ def choose(cell: Cell, task: Task) -> Choice:
             preprocessing=known.variants[variant].preprocessing if variant else use.preprocessing,
         )
     path = Path(dataset).expanduser()
-    is_path = path.suffix in FILE_SUFFIXES or dataset.startswith(_PATHS) or path.is_dir()
+    is_path = _is_read(path) or dataset.startswith(_PATHS) or path.exists()
     if dataset.startswith(MINIATURE) or is_path:
         _refuse(cell, "dataset_revision")
         if dataset.startswith(MINIATURE) or not path.is_dir():
@@ -92,7 +97,7 @@ def file_of(cell: Cell) -> Path:
         WorkloadError: it is no file of a known kind, it does not exist, or a split of it is asked for.
     """
     path = Path(cell.dataset).expanduser()
-    if path.suffix not in FILE_SUFFIXES:
+    if not _is_read(path):
         raise WorkloadError(_unknown(cell.dataset))
     if not path.is_file():
         raise WorkloadError(f"dataset file {path} does not exist")
@@ -101,17 +106,22 @@ def file_of(cell: Cell) -> Path:
     return path
 
 
+def _is_read(path: Path) -> bool:
+    """Whether a file's name says that it is of a kind that is read."""
+    return path.suffix.lower() in FILE_SUFFIXES
+
+
 def _refuse(cell: Cell, key: str) -> None:
     if getattr(cell, key) is not None:
         raise WorkloadError(f"{key} is for datasets of the hub; {cell.dataset} has none: leave it out")
 
 
 def _unknown(dataset: str) -> str:
-    if dataset.startswith(_PATHS):
-        if not Path(dataset).expanduser().exists():
-            return f"dataset {dataset} does not exist"
+    if Path(dataset).expanduser().exists():
         kinds = ", ".join(FILE_SUFFIXES)
         return f"dataset {dataset!r} is neither a folder nor a file of a kind that is read ({kinds})"
+    if dataset.startswith(_PATHS):
+        return f"dataset {dataset} does not exist"
     near = difflib.get_close_matches(dataset.casefold(), known_datasets(), n=1)
     return (
         f"no dataset {dataset!r}{f'; did you mean {near[0]!r}?' if near else '.'} It can be a name of the catalogue, "

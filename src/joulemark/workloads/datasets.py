@@ -36,7 +36,7 @@ from joulemark.workloads.sample_rule import FIRST_NONEMPTY, MANIFEST, RANDOM, dr
 from joulemark.workloads.samples import Row, Samples, content_sha256, fill_in
 from joulemark.workloads.synthetic_samples import samples_as_long_as, samples_like
 from joulemark.workloads.tasks import Task
-from joulemark.workloads.workload import WorkloadError
+from joulemark.workloads.workload import WorkloadError, path_errors
 
 __all__ = [
     "FILE_SUFFIXES",
@@ -231,7 +231,9 @@ def _frozen(choice: Choice, task: Task, given: Manifest | None, cell: Cell) -> t
     name = cell.dataset.replace("/", "--").replace(":", "-")
     path = cache_folder() / "samples" / f"{name}-{digest(which)[:12]}.parquet"
     manifest = path.with_suffix(".json")
-    return path, read_manifest(manifest) if manifest.is_file() and path.is_file() else None
+    with path_errors(str(path)):
+        is_there = manifest.is_file() and path.is_file()
+    return path, read_manifest(manifest) if is_there else None
 
 
 def _fetch(path: Path, cell: Cell, task: Task, choice: Choice, given: Manifest | None, wanted_n: int) -> None:
@@ -297,11 +299,13 @@ def _local_rows(choice: Choice, given: Manifest | None, queries_n: int) -> Itera
         yield rows_in_memory(choice.where, corpora.rows(choice.miniature, choice.split or "test", rows_n))
     elif choice.path is not None and choice.path.is_file():
         parquet = rows_of_parquet(choice.where, [partial(Path, choice.path)], choice.path.parent)
-        with parquet if choice.path.suffix == ".parquet" else nullcontext(rows_of_lines(choice.path)) as rows:
+        with parquet if choice.path.suffix.lower() == ".parquet" else nullcontext(rows_of_lines(choice.path)) as rows:
             yield rows
     elif choice.path is not None:
-        described = any((choice.path / name).is_file() for name in METADATA_FILES)
-        if not described and (names := parquet_names(choice.path)):
+        with path_errors(f"dataset {choice.where}"):
+            described = any((choice.path / name).is_file() for name in METADATA_FILES)
+            names = [] if described else parquet_names(choice.path)
+        if names:
             chosen = split_files(names, choice.config, choice.split, choice.where)
             openers = [partial(Path, choice.path / name) for name in chosen]
             with rows_of_parquet(choice.where, openers, choice.path) as rows:
@@ -309,7 +313,9 @@ def _local_rows(choice: Choice, given: Manifest | None, queries_n: int) -> Itera
         elif choice.config is not None:
             raise WorkloadError(f"{choice.where} is a folder of images and has no dataset_config; leave it out")
         else:
-            yield rows_of_folder(choice.path, choice.split)
+            with path_errors(f"dataset {choice.where}"):
+                images = rows_of_folder(choice.path, choice.split)
+            yield images
 
 
 def _select(source: RawRows, choice: Choice, task: Task, given: Manifest | None, wanted_n: int) -> _Selection:
@@ -349,7 +355,7 @@ def _select(source: RawRows, choice: Choice, task: Task, given: Manifest | None,
         row_numbers.append(row_i)
         if len(rows) >= wanted_n:  # before the next row is asked for: it may be in a part that is not read yet
             break
-    if not rows:
+    if not rows and kind != MANIFEST:  # which says itself how many there should be
         raise WorkloadError(f"{source.where} holds no samples" + (" with something in them" if skipped_n else ""))
     return _Selection(rows, tuple(row_numbers), skipped_n, len(rows) < wanted_n)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from typing import Any, Protocol
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 from joulemark.workloads.label_quality import folded, names_differ
 from joulemark.workloads.scored import Scored
@@ -13,12 +16,18 @@ from joulemark.workloads.scored import Scored
 BOXES_MAX_N = 100  # boxes of an image and a class that count, those with the best scores
 
 
-class FoundBox(Protocol):
+@dataclass(frozen=True, slots=True)
+class _Found:
     """An object that a model has found: corners are (x0, y0, x1, y1) in pixels."""
 
     label: str
     score: float
-    corners_px: tuple[float, float, float, float]
+    corners_px: Sequence[float]
+
+
+def are_boxes(value: Any) -> bool:
+    """Whether an answer is one that :func:`boxes` reads."""
+    return value is None or hasattr(value, "found") or (isinstance(value, list | tuple) and all(map(_is_box, value)))
 
 
 def boxes(values: Sequence[Any], golds: Sequence[Any]) -> Scored | str:
@@ -29,13 +38,15 @@ def boxes(values: Sequence[Any], golds: Sequence[Any]) -> Scored | str:
     score.
 
     Args:
-        values: per image what was found, with a sequence ``found`` of boxes with label, score and corners_px.
+        values: per image what was found: boxes as the right answers are, with a score at the end or without (which
+            counts as 1); or something with a sequence ``found`` of boxes with label, score and corners_px. ``None`` is
+            no box.
         golds: per image its objects as (name, x0, y0, x1, y1) in pixels.
 
     Returns:
         The metrics, or why they cannot be computed.
     """
-    found: list[Sequence[FoundBox]] = [value.found for value in values]
+    found = [_found(value) for value in values]
     wanted_names = [name for objects in golds for name, *_ in objects]
     if not wanted_names:
         return "no object is marked in any image"
@@ -59,6 +70,19 @@ def boxes(values: Sequence[Any], golds: Sequence[Any]) -> Scored | str:
         class_ids,
     )
     return Scored(_average_precision(truth, predicted), [None] * len(values))
+
+
+def _found(value: Any) -> Sequence[Any]:
+    if hasattr(value, "found"):
+        boxes_found: Sequence[Any] = value.found
+        return boxes_found
+    return [_Found(box[0], box[5] if len(box) > 5 else 1.0, box[1:5]) for box in value or ()]
+
+
+def _is_box(value: Any) -> bool:
+    if not isinstance(value, list | tuple) or len(value) not in (5, 6):
+        return False
+    return isinstance(value[0], str) and all(isinstance(one, Real) and math.isfinite(one) for one in value[1:])
 
 
 def _annotation(class_id: int, corners_px: Sequence[float]) -> dict[str, Any]:

@@ -58,12 +58,14 @@ def read_manifest(path: Path) -> Manifest:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except OSError as error:
         raise WorkloadError(f"cannot read the manifest {path}: {os.strerror(error.errno or 0)}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WorkloadError(f"{path} is not a manifest of samples: {error}") from error
     if manifest.schema_version > MANIFEST_VERSION:
         raise WorkloadError(f"{path} was written by a later joulemark (manifest version {manifest.schema_version})")
     if len(manifest.ids) != len(manifest.row_numbers) or min(manifest.row_numbers, default=0) < 0:
         raise WorkloadError(f"{path} is not a manifest of samples: its ids and row numbers do not belong together")
+    if not manifest.ids:
+        raise WorkloadError(f"the manifest {path} names no samples; write one of the samples that you mean")
     return manifest
 
 

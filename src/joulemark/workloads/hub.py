@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -107,7 +108,7 @@ def download_model(model: str, revision: str | None, *, trust: tuple[str, ...], 
     Raises:
         WorkloadError: the hub cannot be asked, or has no such model, or none that may be used.
     """
-    what = f"model {model}" + (f" at {revision}" if revision else "")
+    what = _named(model, revision)
     need_hub(what)
     from huggingface_hub import HfApi, snapshot_download
 
@@ -122,6 +123,24 @@ def download_model(model: str, revision: str | None, *, trust: tuple[str, ...], 
         if revision != info.sha:
             _write_ref(Path(folder), revision or "main", str(info.sha))
     return Path(folder)
+
+
+def model_config(model: str, revision: str | None) -> bytes:
+    """The ``config.json`` of a model of the hub, which its cache does not keep; nothing where it has none.
+
+    Raises:
+        WorkloadError: the hub cannot be asked, or has no such model.
+    """
+    what = _named(model, revision)
+    need_hub(what)
+    from huggingface_hub import errors, hf_hub_download
+
+    with hub_errors(what), TemporaryDirectory() as folder:
+        try:
+            file = hf_hub_download(model, "config.json", revision=revision, endpoint=endpoint(), local_dir=folder)
+        except errors.EntryNotFoundError:
+            return b""
+        return Path(file).read_bytes()
 
 
 def wanted_files(names: list[str], what: str, *, trust: tuple[str, ...], texts_only: bool) -> tuple[str, ...]:
@@ -175,6 +194,10 @@ def _write_ref(folder: Path, revision: str, commit: str) -> None:
     ref = folder.parent.parent / "refs" / revision
     ref.parent.mkdir(parents=True, exist_ok=True)
     ref.write_text(commit)
+
+
+def _named(model: str, revision: str | None) -> str:
+    return f"model {model}" + (f" at {revision}" if revision else "")
 
 
 def _folder(name: str) -> str:

@@ -20,7 +20,7 @@ from joulemark.workloads import hub, miniature
 from joulemark.workloads.catalogue import find_catalogue_model
 from joulemark.workloads.datasets import MINIATURE
 from joulemark.workloads.tasks import WRITTEN
-from joulemark.workloads.workload import WorkloadError
+from joulemark.workloads.workload import WorkloadError, path_errors
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -59,20 +59,21 @@ def find_model(cell: Cell) -> ModelFolder:
     Raises:
         WorkloadError: it does not exist, or holds no weights, or only pickled ones, which could run any code.
     """
-    path = path_of(cell)
-    if not path.is_dir():
-        raise WorkloadError(f"model {cell.model} is not built yet; joulemark.workloads.prepare builds it")
-    if not any(path.rglob("*.safetensors")):
-        pickled = any(found for pattern in _PICKLES for found in path.rglob(pattern))
-        if not pickled:
-            raise WorkloadError(f"model folder {path} holds no weights (*.safetensors)")
-        if "pickled-weights" not in cell.settings.trust:
-            raise WorkloadError(
-                f"model folder {path} holds only pickled weights, which could run any code; "
-                "convert them to safetensors, or allow them with --set trust=pickled-weights"
-            )
-    facts_file = path / miniature.FACTS_FILE
-    facts = json.loads(facts_file.read_text()) if facts_file.is_file() else {}
+    with path_errors(f"model {cell.model}"):
+        path = path_of(cell)
+        if not path.is_dir():
+            raise WorkloadError(f"model {cell.model} is not built yet; joulemark.workloads.prepare builds it")
+        if not any(path.rglob("*.safetensors")):
+            pickled = any(found for pattern in _PICKLES for found in path.rglob(pattern))
+            if not pickled:
+                raise WorkloadError(f"model folder {path} holds no weights (*.safetensors)")
+            if "pickled-weights" not in cell.settings.trust:
+                raise WorkloadError(
+                    f"model folder {path} holds only pickled weights, which could run any code; "
+                    "convert them to safetensors, or allow them with --set trust=pickled-weights"
+                )
+        facts_file = path / miniature.FACTS_FILE
+        facts = json.loads(facts_file.read_text()) if facts_file.is_file() else {}
     return ModelFolder(path, facts.get("weights", "trained"), facts.get("weights_sha256"), _commit(path))
 
 
@@ -90,13 +91,11 @@ def fetch_model(cell: Cell) -> None:
     try:
         _need_here(cell)
     except NotHere:
-        hub.download_model(
-            hub_id_of(cell.model),
-            cell.model_revision,
-            trust=cell.settings.trust,
-            texts_only=is_architecture_only(cell),
-        )
-    _check_head(cell)
+        name, revision = hub_id_of(cell.model), cell.model_revision
+        if _needs_head(cell):
+            _check_head(cell, hub.model_config(name, revision))  # before its weights, which are large
+        hub.download_model(name, revision, trust=cell.settings.trust, texts_only=is_architecture_only(cell))
+    _check_head_of_folder(cell)
 
 
 def check_model(cell: Cell) -> None:
@@ -112,7 +111,7 @@ def check_model(cell: Cell) -> None:
         _check_libraries(cell)
         try:
             _need_here(cell)
-            _check_head(cell)
+            _check_head_of_folder(cell)
         except NotHere as error:
             if why := _why_unreachable(hub.endpoint(), hub.is_offline()):
                 raise WorkloadError(
@@ -130,22 +129,37 @@ def _check_made_for(cell: Cell) -> None:
         raise WorkloadError(f"{cell.model} was made for {made.task}, not for {cell.task}: {made.description}")
 
 
-def _check_head(cell: Cell) -> None:
+def _needs_head(cell: Cell) -> bool:
+    """Whether the cell's model must have been made for its task."""
+    if is_architecture_only(cell) or cell.purpose is Purpose.MULTI_PURPOSE:
+        return False
+    return cell.task == "fill-mask" or cell.task in WRITTEN or cell.task in _HEADS
+
+
+def _check_head_of_folder(cell: Cell) -> None:
+    """Look at the head of a model that is here, but not of a miniature, which may be opened for its cost alone."""
+    if not _needs_head(cell):
+        return
+    path = path_of(cell)
+    if (path / miniature.FACTS_FILE).is_file():
+        return
+    try:
+        config = (path / "config.json").read_bytes()
+    except OSError:
+        return
+    _check_head(cell, config)
+
+
+def _check_head(cell: Cell, config_json: bytes) -> None:
     """Refuse trained weights whose configuration says that they were made for another task.
 
     Loading would refuse them too, after the libraries' seconds. What says nothing, or names a class of its own, is left
-    to it, and so are the folders of :mod:`joulemark.workloads.miniature`, which may be opened for their cost alone.
+    to it.
     """
-    if is_architecture_only(cell) or cell.purpose is Purpose.MULTI_PURPOSE:
-        return
-    path = path_of(cell)
-    written = cell.task == "fill-mask" or cell.task in WRITTEN
-    if (path / miniature.FACTS_FILE).is_file() or not (written or cell.task in _HEADS):
-        return
     try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(config_json)
         names = [str(name) for name in config.get("architectures") or ()]
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError):
         return
     if not names or "auto_map" in config:
         return
@@ -228,21 +242,22 @@ def path_of(cell: Cell) -> Path:
         NotHere: it is a name for the hub, and not in the hub's cache.
         WorkloadError: no such miniature or folder.
     """
-    model = cell.model
-    folder = Path(model).expanduser()
-    if cell.model_revision and (model.startswith(MINIATURE) or folder.is_dir()):
-        raise WorkloadError(f"model_revision is for models of the hub; {model} has none: leave it out")
-    if model.startswith(MINIATURE):
-        return miniature.folder_of(model.removeprefix(MINIATURE))
-    if folder.is_dir():
-        return folder
-    if model.startswith(("/", "./", "../", "~")) or not _HUB_ID.fullmatch(model):
-        raise WorkloadError(f"model folder {model} does not exist")
-    for name in (hub_id_of(model), model):
-        if (snapshot := hub.snapshot(name, cell.model_revision)) is not None:
-            return snapshot
-    at = f" at {cell.model_revision}" if cell.model_revision else ""
-    raise NotHere(f"model {model}{at} is neither a folder nor in the hub's cache; `joulemark run` fetches it")
+    with path_errors(f"model {cell.model}"):
+        model = cell.model
+        folder = Path(model).expanduser()
+        if cell.model_revision and (model.startswith(MINIATURE) or folder.is_dir()):
+            raise WorkloadError(f"model_revision is for models of the hub; {model} has none: leave it out")
+        if model.startswith(MINIATURE):
+            return miniature.folder_of(model.removeprefix(MINIATURE))
+        if folder.is_dir():
+            return folder
+        if model.startswith(("/", "./", "../", "~")) or not _HUB_ID.fullmatch(model):
+            raise WorkloadError(f"model folder {model} does not exist")
+        for name in (hub_id_of(model), model):
+            if (snapshot := hub.snapshot(name, cell.model_revision)) is not None:
+                return snapshot
+        at = f" at {cell.model_revision}" if cell.model_revision else ""
+        raise NotHere(f"model {model}{at} is neither a folder nor in the hub's cache; `joulemark run` fetches it")
 
 
 def _commit(path: Path) -> str | None:

@@ -6,6 +6,7 @@ Which metrics a task has is said in :mod:`joulemark.workloads.tasks`, what they 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from joulemark.records import Quality
@@ -43,6 +44,33 @@ _FAMILIES: Mapping[str, Family] = {
     "map": detection_quality.boxes,
     "map_50": detection_quality.boxes,
     "map_75": detection_quality.boxes,
+}
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_label(value: Any) -> bool:
+    """A number of a class is one as well: files have them, and they become texts."""
+    return _is_text(value) or isinstance(value, Integral) or _are_labels(value)
+
+
+def _are_labels(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(one, str | Integral) for one in value)
+
+
+_TEXT = (_is_text, "a text")
+_LABEL = (_is_label, "a label or a list of labels, best first")
+# Which answers a family can score, and what they are called: of others it would score what Python prints.
+_ANSWERS: Mapping[Family, tuple[Callable[[Any], bool], str]] = {
+    label_quality.labels: _LABEL,
+    label_quality.guesses: _LABEL,
+    label_quality.tags: (_are_labels, "a list of tags"),
+    span_quality.spans: _TEXT,
+    text_quality.rouges: _TEXT,
+    text_quality.bleu: _TEXT,
+    detection_quality.boxes: (detection_quality.are_boxes, "a list of boxes (name, x0, y0, x1, y1[, score])"),
 }
 # What a family imports when it scores, where that takes more than a moment.
 _LIBRARIES: Mapping[Family, str] = {
@@ -109,8 +137,12 @@ def score(
     rows, golds = [rows[answer_i] for answer_i in known], [rows[answer_i][task.gold] for answer_i in known]
     values: Sequence[object] = [answers[answer_i].value for answer_i in known]
     others: dict[str, float] = {}
-    if prompted and task.prompt is not None and task.metric in _PARSERS:
-        prompts = [fill_in(task.prompt, row) for row in rows]
+    template = task.prompt if prompted and task.metric in _PARSERS else None
+    fits, wanted = _ANSWERS[_FAMILIES[task.metric]] if template is None else _TEXT
+    if unfit := [value for value in values if not fits(value)]:
+        return unknown(f"an answer is {_kind(unfit[0])}, not {wanted}")
+    if template is not None:
+        prompts = [fill_in(template, row) for row in rows]
         values = _PARSERS[task.metric](values, prompts, golds)
         others["unparsed_ratio"] = sum(value is None for value in values) / len(values)
 
@@ -165,6 +197,12 @@ _PARSERS: Mapping[str, Callable[[Sequence[Any], Sequence[str], Sequence[Any]], l
     "f1": lambda values, prompts, _: _parsed(parse_span, values, prompts),
     "rougeL": lambda values, prompts, _: _parsed(parse_summary, values, prompts),
 }
+
+
+def _kind(value: Any) -> str:
+    """What an answer is, in Python's words; of a list also what is in it."""
+    inside = f" of {type(value[0]).__name__}" if isinstance(value, list | tuple) and value else ""
+    return type(value).__name__ + inside
 
 
 def _is_known(gold: Any) -> bool:

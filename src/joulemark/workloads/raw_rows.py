@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,8 @@ def rows_of_lines(path: Path) -> RawRows:
     Raises:
         WorkloadError: a line cannot be read.
     """
-    numbered = _csv_rows if path.suffix == ".csv" else _json_rows
+    is_csv = path.suffix.lower() == ".csv"
+    numbered = _csv_rows if is_csv else _json_rows
 
     def read(_: Sequence[str]) -> Iterator[Numbered]:
         for row_i, (line_i, row) in enumerate(numbered(path)):
@@ -73,7 +74,7 @@ def rows_of_lines(path: Path) -> RawRows:
         found = {row_i: (row_i, where, row) for row_i, where, row in read(columns) if row_i in wanted}
         return (found[row_i] for row_i in row_numbers if row_i in found)
 
-    first = [row for _, _, row in islice(read(()), 1 if path.suffix == ".csv" else _LOOKED_AT_N)]
+    first = [row for _, _, row in islice(read(()), 1 if is_csv else _LOOKED_AT_N)]
     keys = tuple(dict.fromkeys(key for row in first for key in row))
     return RawRows(str(path), keys, read, pick, lambda: sum(1 for _ in read(())), folder=path.parent)
 
@@ -209,14 +210,38 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Row]]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """Rows by the line that they begin in. Cells that a row lacks at its end have no value; too many are an error."""
+    header: list[str] | None = None
+    for line_i, cells in _csv_cells(path):
+        if header is None:
+            header = [name.strip() for name in cells]
+            named = [name for name in header if name]
+            if doubled := sorted({name for name in named if named.count(name) > 1}):
+                raise WorkloadError(f"{path}, line {line_i}: two columns are called {doubled[0]!r}; rename one")
+            continue
+        if len(cells) > len(header):
+            counts = f"{len(cells)} values under {len(header)} columns"
+            raise WorkloadError(f"{path}, line {line_i}: {counts}; quote a text that holds a comma")
+        yield line_i, {name: cell for name, cell in zip_longest(header, cells) if name}
+
+
+def _csv_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each row that is not blank, and the line that it begins in."""
     limit_n = csv.field_size_limit(TEXT_MAX_N)
-    reader = csv.DictReader(_lines(path, ""))
+    reader = csv.reader(_lines(path, ""), strict=True)
+    line_i = 1
     try:
-        for row in reader:
-            yield reader.line_num, {key: cell for key, cell in row.items() if key is not None}
+        for cells in reader:
+            if cells:
+                yield line_i, cells
+            line_i = reader.line_num + 1
     except csv.Error as error:
+        if "field limit" in str(error):
+            raise WorkloadError(
+                f"{path}, line {line_i}: {error}; a cell has at most {TEXT_MAX_N:,} characters (is a quote not closed?)"
+            ) from error
         raise WorkloadError(
-            f"{path}, line {reader.line_num + 1}: {error}; a cell has at most {TEXT_MAX_N:,} characters"
+            f"{path}, line {line_i}: its quotes do not pair up ({error}); write a quote inside of a quoted text twice"
         ) from error
     finally:
         csv.field_size_limit(limit_n)

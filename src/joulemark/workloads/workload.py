@@ -6,7 +6,9 @@ group ``joulemark.workloads``; a task (group ``joulemark.tasks``) says which of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from joulemark.failures import MendableError
@@ -15,6 +17,21 @@ from joulemark.records import ModelFacts, Quality
 
 class WorkloadError(MendableError):
     """A model or dataset cannot be used; the message says what is wrong and what to do, in a line or two."""
+
+
+@contextmanager
+def path_errors(what: str) -> Iterator[None]:
+    """Turn a path that cannot be looked at into one line about ``what``: too long a name, a folder that is shut.
+
+    Raises:
+        WorkloadError: it cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise WorkloadError(f"cannot look at {what[:200]}: {os.strerror(error.errno or 0)}") from error
+    except RuntimeError as error:  # what pathlib raises for the home of a user that there is not
+        raise WorkloadError(f"cannot look at {what[:200]}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
