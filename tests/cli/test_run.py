@@ -272,8 +272,9 @@ def terminal(*arguments: object) -> Iterator[Terminal]:
         os.close(screen)
 
 
+@pytest.mark.parametrize("later_s", [0.0, 0.03])  # when the next repetition's process is just about to start
 def test_ctrl_c_stops_after_the_repetition_and_the_same_command_goes_on(
-    tmp_path: Path, function_cell: tuple[object, ...]
+    tmp_path: Path, function_cell: tuple[object, ...], later_s: float
 ) -> None:
     out = tmp_path / "results"
     command = [BINARY, "run", *function_cell, "--out", out, "--queries", "20", "--repeats", "30", *IDLE]
@@ -282,6 +283,7 @@ def test_ctrl_c_stops_after_the_repetition_and_the_same_command_goes_on(
     ) as running:
         assert running.stdout is not None
         assert any("✓" in line for line in iter(running.stdout.readline, ""))
+        time.sleep(later_s)
         os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to every process of the group
         rest, complaints = running.communicate(timeout=60)
     assert running.returncode == 130, complaints

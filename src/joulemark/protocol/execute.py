@@ -7,12 +7,15 @@ watches, else every few seconds, to see whether the child has died and left othe
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext
+from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -150,7 +153,26 @@ def _context(cells: Sequence[Cell]) -> ForkServerContext:
     """A fork server that has imported what the cells need, once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["joulemark.protocol.worker", *preloads(cells)])
+    with _ctrl_c_ignored():
+        ensure_running()
     return context
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """What is started inside, and what it forks, ignores Ctrl-C from its first moment on.
+
+    The terminal sends it to every process, also to one that has not come as far as ignoring it: its repetition would
+    fail, instead of being the last one.
+    """
+    if threading.current_thread() is not threading.main_thread():  # where handlers cannot be set, none is asked
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _one(
@@ -162,7 +184,8 @@ def _one(
     log.write_bytes(b"")
     blank = empty_run(assignment)
     process = context.Process(target=work, args=(assignment, progress, str(log), theirs))
-    process.start()
+    with nullcontext() if isinstance(context, ForkServerContext) else _ctrl_c_ignored():
+        process.start()
     theirs.close()
     try:
         while not ours.poll(WATCH_PERIOD_S if watch else END_S) and process.exitcode is None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MARGIN = 0.08  # of an axis, kept free at each end
+SPAN_MIN = 1e-300  # below it steps have no logarithm
 LETTER_PX, WIDE_LETTER_PX, LABEL_HEIGHT_PX = 5.4, 10.5, 11.0
 MARK_PX = 5.0  # the least radius of a mark
 
@@ -48,7 +49,9 @@ def linear_axis(values: Sequence[float], from_zero: bool = False) -> Axis:
     least, greatest = min(values), max(values)
     if from_zero:
         least = min(0.0, least)
-    span = greatest - least or abs(greatest) or 1.0
+    span = greatest - least or abs(greatest)
+    if span < SPAN_MIN:
+        span = 1.0
     low, high = least - MARGIN * span, greatest + MARGIN * span
     if from_zero and least == 0:
         low = 0.0
