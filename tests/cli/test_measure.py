@@ -67,6 +67,13 @@ def test_repeats_give_an_interval() -> None:
     assert "mean of 2 runs, as all energies below" in done.stderr
 
 
+def test_next_to_nothing_above_idle_has_bounds_that_can_be_read() -> None:
+    """The fake sensor draws the same beside the command: what is left is an error of rounding, with an interval."""
+    done = joulemark("measure", "--idle", 0.3, "--sensors", "fake", "--", "sleep", "0.5")
+    line = next(line for line in done.stderr.splitlines() if line.startswith("marginal"))
+    assert not re.search(r"\d\d,\d{3}", line), line
+
+
 def test_without_idle_nothing_is_said_above_idle() -> None:
     found = json.loads(joulemark("measure", "--idle", 0, "--json", "--", "sleep", "0.2").stdout)
     assert found["boundaries"]["marginal"]["energy_j"] is None

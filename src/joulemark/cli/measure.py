@@ -27,6 +27,7 @@ from joulemark.units import UNKNOWN, WAIT_MAX_S, number, show, show_range, unit_
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell says it
 BY_SIGNAL = 128
 
+LEAST_OF_INTERVAL = 20  # a value that is a smaller part of its interval is shown in a unit of that
 ALIKE_RATIO = 0.05  # sides of an interval that differ by less are shown as one half-width
 
 # Where nobody said which boards are ours, one looks who uses them: after so long, then at twice the distance each time.
@@ -260,8 +261,13 @@ def _boundary_line(boundary: BoundaryName, totals: Sequence[Total]) -> str:
         bounds = [f"at least {show(low_j, 'j')}"] if low_j else []
         bounds += [f"at most {show(high_j, 'j')}"] if high_j is not None else []
         return f"{boundary!s:<9} {', '.join(bounds) or 'unknown'}{rest}"
-    ends = "" if low_j is None or high_j is None else f" ({show_range(low_j, high_j, 'j', energy_j)})"
-    return f"{boundary!s:<9} {show(energy_j, 'j')}{ends}{rest}"
+    if low_j is None or high_j is None:
+        return f"{boundary!s:<9} {show(energy_j, 'j')}{rest}"
+    # Above idle nearly nothing may be left, whose unit would make large numbers of its bounds.
+    like_j = max(abs(energy_j), (high_j - low_j) / LEAST_OF_INTERVAL)
+    unit = unit_for(like_j, "j")
+    ends = show_range(low_j, high_j, "j", like_j)
+    return f"{boundary!s:<9} {number(energy_j / unit.size)} {unit.symbol} ({ends}){rest}"
 
 
 def _times(repeats: Sequence[Repeat]) -> str:
