@@ -23,8 +23,8 @@ quickstart: $(VENV)/.run  ## Measure eleven small real models on ten tasks and r
 	@echo "to type joulemark alone: . $(BIN)/activate"
 
 # Four at a time, also on two processors: many wait for a browser or a sensor half of their time. What measures real time
-# does so while nothing else runs. Exit code 5: PYTEST_ARGS chose none of them. Both share the
-# miniature models that tests build.
+# does so while nothing else runs. Exit code 5: PYTEST_ARGS chose none of them. Both share the miniature models that
+# tests build.
 test: $(VENV)/.test $(VENV)/.chromium  ## Run all tests
 	@cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && export JOULEMARK_TEST_CACHE="$$cache" && set -x && \
 	{ $(BIN)/python -m pytest -m 'not alone' -n 4 --dist worksteal $(PYTEST_ARGS) || [ $$? = 5 ]; } && \
