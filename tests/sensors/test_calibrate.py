@@ -1,7 +1,8 @@
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from moving import moving
@@ -11,10 +12,12 @@ from joulemark.failures import ReadFailure
 from joulemark.measurement import Quantity
 from joulemark.sensors import Setup
 from joulemark.sensors.calibrate import TICKS_ENOUGH_N, calibrate
-from joulemark.sensors.fake import VirtualClock, known_energy_channel
+from joulemark.sensors.fake import VirtualClock, energy_until_j, known_energy_channel
 from joulemark.sensors.rapl import rapl
 
 STEADY = ((1.0, 40.0),)
+COUNTER_PERIOD_S = 0.02
+SQUARE = ((0.065, 350.0), (0.1487, 20.0))
 
 
 def ticking(clock: VirtualClock) -> Callable[[], int]:
@@ -65,6 +68,57 @@ def test_a_counter_is_compared_between_ticks_that_were_surely_seen(waiting_s: fl
     found = calibrate(replace(channel, read=read, gauge=lambda: 40.0), clock=ticking(clock))
     assert found.ticks_n == TICKS_ENOUGH_N
     assert found.counter_ratio == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("gauge_period_s", [COUNTER_PERIOD_S, 0.1])
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_power_that_varies_is_no_disagreement(gauge_period_s: float, waits: bool) -> None:
+    """Neither are a gauge with updates of its own and a program that has to wait, before the counter or the gauge."""
+    ratios = []
+    for seed in range(60):
+        counter_ratio, disagrees = compared(seed, SQUARE, gauge_period_s, waits=waits)
+        assert not disagrees, seed
+        ratios.append(counter_ratio)
+    assert max(ratios) - min(ratios) > 0.1  # the two really are out of step
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_counter_that_counts_something_else_is_found(waits: bool) -> None:
+    for seed in range(60):
+        counter_ratio, disagrees = compared(seed, STEADY, 0.1, scale=1.3, waits=waits)
+        assert disagrees, seed
+        assert counter_ratio == pytest.approx(1.3, abs=0.05)
+
+
+def compared(
+    seed: int, steps: Sequence[tuple[float, float]], gauge_period_s: float, *, scale: float = 1.0, waits: bool
+) -> tuple[float, bool]:
+    """A counter of ``scale`` times the energy beside a gauge, asked by a program that may have to ``wait``.
+
+    The gauge is the mean power of its own last update, or the power at its end where that is as short as the counter's.
+    """
+    clock = VirtualClock()
+    chance = Random(seed)
+    clock.sleep(1 + chance.random())
+    wait_share = 3e-4 if waits else 0.0
+
+    def wait() -> None:
+        clock.sleep(chance.uniform(0.0, 0.06) if chance.random() < wait_share else 20e-6)
+
+    def now_ns() -> int:
+        wait()
+        return clock()
+
+    def gauge() -> float:
+        wait()
+        ends_s = clock() / 1e9 // gauge_period_s * gauge_period_s
+        mean_s = gauge_period_s if gauge_period_s > COUNTER_PERIOD_S else 1e-3
+        return (energy_until_j(steps, ends_s) - energy_until_j(steps, ends_s - mean_s)) / mean_s
+
+    counter = known_energy_channel(clock, steps, update_period_s=COUNTER_PERIOD_S)
+    found = calibrate(replace(counter, count_j=scale * counter.count_j, gauge=gauge), clock=now_ns)
+    assert found.counter_ratio is not None
+    return found.counter_ratio, found.disagrees
 
 
 def test_files_that_move(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ Sample = Callable[[int, int], "tuple[dict[str, Samples], float]"]
 DISAGREES = "counter-disagrees"
 CALIBRATION_MAX_S = 2.0
 IDLE_READINGS_N = 10  # of a gauge in an idle window
+IDLE_ERRORS_N = 4.3  # standard errors of their mean: one in a thousand is further off, on either side (Student, 9)
 
 UNMETERED = "board-not-metered"  # the reason code of a board that is used and that no sensor reads
 UNTOLD = "all-boards-counted"  # the reason code of boards of which nobody said whether they are ours
@@ -354,7 +355,7 @@ def _disagrees(energy: ChannelEnergy, gauged_w: Sequence[float], duration_s: flo
     from joulemark.sensors.calibrate import counter_disagrees
 
     mean_w = fmean(gauged_w)
-    slack_j = energy.budget.update_j + 2 * stdev(gauged_w) / len(gauged_w) ** 0.5 * duration_s
+    slack_j = energy.budget.update_j + IDLE_ERRORS_N * stdev(gauged_w) / len(gauged_w) ** 0.5 * duration_s
     return counter_disagrees(energy.energy_j, mean_w * duration_s, slack_j)
 
 

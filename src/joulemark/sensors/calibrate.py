@@ -22,7 +22,9 @@ from joulemark.measurement import Channel, Quantity
 DURATION_S = 1.0
 TICKS_ENOUGH_N = 20
 COMPARED_TICKS_MIN_N = 5
-EDGE_UNSURE_RATIO = 0.01  # of the time compared: a first or last tick that was seen less surely is left aside
+EDGE_UNSURE_RATIO = 0.02  # of the time compared: a first or last tick that was seen less surely is left aside
+MISSED_UPDATE_RATIO = 1.5  # an update that much longer than usual holds one that was not seen
+LATE_RATIO = 0.5  # of an update
 DISAGREEMENT_RATIO = 0.1  # more than that between counter and gauge is no tolerance any more
 
 
@@ -49,8 +51,9 @@ def calibrate(
     """Read ``channel`` until it has changed often enough, for ``duration_s`` at most; ``clock`` counts ns."""
     costs_ns: list[int] = []
     ticks: list[tuple[int, float]] = []  # when the reading changed, and by how much
-    unsure_ns: list[int] = []  # how long before each tick the reading was last seen without it
+    unsure_ns: list[int] = []  # before each tick, since the last reading without it was asked for
     gauged_w: list[float] = []  # at each tick
+    late_ns: list[int] = []  # until then, from the same instant
     last: float | None = None
     last_ns = before_ns = clock()
     ends_ns = before_ns + round(duration_s * 1e9)
@@ -68,10 +71,15 @@ def calibrate(
             if channel.gauge is not None:
                 with suppress(ReadFailure):
                     gauged_w.append(channel.gauge())
-        last, last_ns, before_ns = value, after_ns, clock() if channel.gauge is not None else after_ns
+        done_ns = clock() if channel.gauge is not None else after_ns
+        if len(late_ns) < len(ticks):
+            late_ns.append(done_ns - last_ns)
+        last, last_ns, before_ns = value, before_ns, done_ns
     distances_ns = [later_ns - earlier_ns for (earlier_ns, _), (later_ns, _) in pairwise(ticks)]
     sure = _surely_seen(ticks, unsure_ns)
-    ratio, disagrees = _compared(channel, ticks[sure], gauged_w[sure]) if len(gauged_w) == len(ticks) else (None, False)
+    ratio, disagrees = None, False
+    if len(gauged_w) == len(ticks):
+        ratio, disagrees = _compared(channel, ticks[sure], gauged_w[sure], late_ns[sure])
     steps = [step for _, step in ticks if step > 0]  # a negative one is a wrap or a driver loaded anew
     return Calibration(
         update_period_s=median(distances_ns) / 1e9 if distances_ns else None,
@@ -93,7 +101,7 @@ def _surely_seen(ticks: Sequence[tuple[int, float]], unsure_ns: Sequence[int]) -
 
 
 def _compared(
-    channel: Channel, ticks: Sequence[tuple[int, float]], gauged_w: Sequence[float]
+    channel: Channel, ticks: Sequence[tuple[int, float]], gauged_w: Sequence[float], late_ns: Sequence[int]
 ) -> tuple[float | None, bool]:
     """The counter from its first tick to its last, over the gauge, each reading held for the update before it."""
     steps = [step for _, step in ticks[1:]]
@@ -104,5 +112,24 @@ def _compared(
     gauged_j = sum(power_w * update_s for power_w, update_s in zip(gauged_w[1:], updates_s, strict=True))
     if gauged_j <= 0:
         return None, False
-    slack_j = 2 * median(updates_s) * (max(gauged_w) - min(gauged_w))
-    return counted_j / gauged_j, counter_disagrees(counted_j, gauged_j, slack_j)
+    late_s = [one_ns / 1e9 for one_ns in late_ns]
+    return counted_j / gauged_j, counter_disagrees(counted_j, gauged_j, _slack_j(updates_s, gauged_w, late_s))
+
+
+def _slack_j(updates_s: Sequence[float], gauged_w: Sequence[float], late_s: Sequence[float]) -> float:
+    """How far ``gauged_w`` (at each tick) held over ``updates_s`` (between them) can be from the power that was drawn.
+
+    A gauge may have updates of its own and be the mean of one: it is behind by two of them at most. A reading says
+    nothing of when within its update the power changed: all rises may have come late, or all falls. Where an update was
+    missed, or the gauge asked so late that it may tell of the next one, nothing is known but the powers that were seen.
+    """
+    usual_s = median(updates_s)
+    range_w = max(gauged_w) - min(gauged_w)
+    stood_s = longest_s = above_j = below_j = 0.0
+    for update_s, one_late_s, (earlier_w, later_w) in zip(updates_s, late_s[1:], pairwise(gauged_w), strict=True):
+        stood_s = update_s if later_w != earlier_w else stood_s + update_s
+        longest_s = max(longest_s, stood_s)
+        unknown = update_s > MISSED_UPDATE_RATIO * usual_s or one_late_s > LATE_RATIO * usual_s
+        above_j += update_s * (range_w if unknown else max(0.0, later_w - earlier_w))
+        below_j += update_s * (range_w if unknown else max(0.0, earlier_w - later_w))
+    return 2 * longest_s * range_w + max(above_j, below_j)
