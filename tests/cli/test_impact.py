@@ -93,11 +93,11 @@ def test_losses_price_device_and_a_year() -> None:
     assert found["carbon_g"]["value"] == pytest.approx(1.35 * 1.2 * 44.18)
     assert found["cost"]["value"] == pytest.approx(1.35 * 1.2 * 0.30)
     assert found["cost"]["currency"] == "EUR"
-    assert found["embodied_g"]["value"] == pytest.approx(114_000 * 20 / (4 * 8760 * 0.85))
+    assert found["embodied_g"]["value"] == pytest.approx(114_000 * 20 / (4 * 8766 * 0.85))
     year = found["year"]
-    assert year["queries_n"] == pytest.approx(3.65e8)
+    assert year["queries_n"] == pytest.approx(3.6525e8)
     for name in ("carbon_g", "water_l", "cost", "embodied_g"):
-        assert year[name]["value"] == pytest.approx(365_000 * found[name]["value"])
+        assert year[name]["value"] == pytest.approx(365_250 * found[name]["value"])
 
 
 def test_a_device_without_a_time_works_at_full_power() -> None:
@@ -150,7 +150,7 @@ def test_a_cell_of_a_results_folder(folder: Path) -> None:
     # Ten hours of one board (the other was not ours) and one processor make 1,000 queries.
     embodied = found["embodied_g"]
     assert embodied["devices"] == ["NVIDIA A100 SXM4 80GB", "AMD EPYC 7763"]
-    assert embodied["value"] == pytest.approx((141_000 + 30_100) * 10 / (4 * 8760 * 0.85))
+    assert embodied["value"] == pytest.approx((141_000 + 30_100) * 10 / (4 * 8766 * 0.85))
     assert any("memory" in name for name in embodied["left_out"])
     one = answer(folder, "--model", "small-model", "--grid", "FRA", "--per", "1")
     assert one["carbon_g"]["value"] == pytest.approx(found["carbon_g"]["value"] / 1000)
@@ -283,6 +283,17 @@ def test_lists() -> None:
         (["1kWh", "--model", "x"], "chooses cells"),
         (["1kWh", "--search", "x"], "--list"),
         (["1kWh", "--list", "grids"], "leave out '1kWh'"),
+        (["--list", "grids", "--grid", "FRA"], "leave out --grid"),
+        (["--list", "grids", "--pue", "1.2"], "leave out --pue"),
+        (["--list", "grids", "--price", "1"], "leave out --price"),
+        (["--list", "grids", "--per", "0"], "leave out --per"),
+        (["--list", "grids", "--year-at", "1/day"], "leave out --year-at"),
+        (["--list", "grids", "--device", ""], "leave out --device"),
+        (["--list", "grids", "--hours", "0"], "leave out --hours"),
+        (["--list", "grids", "--model", "x"], "leave out --model"),
+        (["--list", "grids", "--explain"], "leave out --explain"),
+        (["1kWh", "--device", ""], "--device has no name"),
+        (["luccioni2024", "--device", "NVIDIA L4", "--hours", "0"], "--device is for one cell"),
         (["luccioni2024", "--explain"], "--explain is for one cell, and there are 312"),
         (["luccioni2024", "--price", "0.30EUR"], "--price is for one cell"),
     ],

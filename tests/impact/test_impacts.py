@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from joulemark.impact.assess import Conditions, assess
 from joulemark.impact.carbon import carbon
 from joulemark.impact.cost import cost, find_price
-from joulemark.impact.embodied import embodied, find_device
+from joulemark.impact.embodied import device_or_none, embodied, find_device
 from joulemark.impact.equivalences import ENERGY, Equivalence, all_things, equivalences
 from joulemark.impact.facilities import all_facilities, find_pue
 from joulemark.impact.facts import is_unverified
@@ -157,7 +157,7 @@ def test_what_is_no_pue(text: str) -> None:
 def test_embodied_carbon_is_spread_over_the_hours_that_a_device_works() -> None:
     found = embodied([find_device("A100 SXM4 80GB")], 3600.0)
     assert found is not None
-    hours = 365 * 24
+    hours = 365.25 * 24
     assert found.value == pytest.approx(141_000 / (4 * hours * 0.85))
     assert found.low == pytest.approx(127_600 / (6 * hours * 1.0))
     assert found.high == pytest.approx(273_000 / (3 * hours * 0.3))
@@ -185,6 +185,28 @@ def test_devices_by_the_names_that_drivers_report(name: str, id_: str) -> None:
 def test_an_unknown_device() -> None:
     with pytest.raises(ImpactError, match=r"nearest: .*A100"):
         find_device("A100 SXM5 80GB")
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t"])
+def test_a_device_without_a_name_is_none(name: str) -> None:
+    assert device_or_none(name) is None
+    with pytest.raises(ImpactError):
+        find_device(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NVIDIA GeForce RTX 4090 Laptop GPU",
+        "NVIDIA GeForce RTX 3080 with Max-Q Design",
+        "NVIDIA H100 80GB HBM3 MIG 1g.10gb",
+        "NVIDIA T400 4GB",
+        "Quadro P1000",
+        "NVIDIA A400",
+    ],
+)
+def test_another_board_or_a_part_of_one_is_not_the_board_in_the_catalogue(name: str) -> None:
+    assert device_or_none(name) is None
 
 
 @given(st.floats(0, 1e9), st.floats(0, 1e9))

@@ -2,6 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from joulemark.analysis.parity import DAYS_PER_YEAR
+from joulemark.impact.embodied import find_device
 from joulemark.impact.quantity_text import ENERGY_UNITS_J, energy_j, looks_like_energy, queries_per_year_n
 from joulemark.impact.ranged import ImpactError
 
@@ -67,16 +69,21 @@ def test_a_folder_is_no_energy() -> None:
 @pytest.mark.parametrize(
     ("text", "per_year_n"),
     [
-        ("1000000/day", 3.65e8),
-        ("1/s", 31_536_000),
-        ("1/week", 365 / 7),
+        ("1000000/day", 3.6525e8),
+        ("1/s", 31_557_600),
+        ("1/week", 365.25 / 7),
         ("2/year", 2),
         ("0/day", 0),
-        ("10/hour", 87_600),
+        ("10/hour", 87_660),
     ],
 )
-def test_rates(text: str, per_year_n: float) -> None:
+def test_rates_of_a_julian_year(text: str, per_year_n: float) -> None:
     assert queries_per_year_n(text) == pytest.approx(per_year_n)
+
+
+def test_a_year_is_as_long_as_elsewhere() -> None:
+    assert queries_per_year_n("1/day") == DAYS_PER_YEAR
+    assert find_device("NVIDIA L4").lifetime_s.value == 4 * DAYS_PER_YEAR * 86400
 
 
 @pytest.mark.parametrize("text", ["1000", "many/day", "5/fortnight", "-1/day", "nan/day", "1e300/s", "/day"])

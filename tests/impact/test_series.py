@@ -79,6 +79,53 @@ def test_the_heading_tells_the_basis(tmp_path: Path) -> None:
     assert (read_series(other).basis, read_series(other).kind) == ("direct", "marginal")
 
 
+def test_the_unit_of_the_heading_counts(tmp_path: Path) -> None:
+    for name, heading, value in (
+        ("lb", "carbon_intensity_lb_per_mwh", 635),
+        ("kg", "carbon intensity (kg/kWh)", 0.28803115),
+        ("bare", "carbon intensity", 288.03115),
+        ("wattless", "lbs_co2_per_mwh", 635),
+    ):
+        file = tmp_path / f"{name}.csv"
+        file.write_text(f"datetime,{heading}\n2024-05-01T00:00Z,{value}\n2024-05-01T01:00Z,{value}\n")
+        assert read_series(file).whole().value == pytest.approx(288.03115)
+
+
+def test_a_gap_is_told_where_it_counts(tmp_path: Path) -> None:
+    """Hours in March, then none until the last two of May."""
+    file = tmp_path / "a.csv"
+    stamps = [*(f"2024-03-01T{hour:02d}:00Z" for hour in range(24)), "2024-05-31T22:00Z", "2024-05-31T23:00Z"]
+    file.write_text("\n".join(["datetime,intensity", *(f"{at},100" for at in stamps)]))
+    series = read_series(file)
+    told = "there is no value from 2024-03-02T00:00Z to 2024-05-31T22:00Z: the one before was taken"
+    assert series.gaps_note() == told
+    assert series.gaps_note([("2024-04-01T00:00Z", 60.0)]) == told
+    assert series.gaps_note([("2024-03-01T23:00Z", 3600.0), ("2024-05-31T22:30Z", 60.0)]) == ""
+    assert hourly([1, 2, 3]).gaps_note() == ""
+    file.write_text("\n".join(["datetime,intensity", *(f"2024-{month:02d}-01,100" for month in range(1, 13))]))
+    read_series.cache_clear()
+    assert read_series(file).gaps_note() == ""
+
+
+def test_the_last_value_does_not_hold_through_a_gap(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("datetime,intensity\n2024-05-01T00:00Z,1\n2024-05-01T01:00Z,2\n2024-05-31T00:00Z,3\n")
+    series = read_series(file)
+    assert series.end_s == series.starts_s[-1] + 3600
+
+
+def test_the_last_year_there_is_ends_a_series(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("datetime,intensity\n9999-12-30T00:00Z,1\n9999-12-31T23:00Z,2\n")
+    with pytest.raises(ImpactError, match="outside the hours of the series, 9999-12-30T00:00Z to 9999-12-31T23:59Z"):
+        read_series(file).during([("2024-05-01T00:00Z", 60.0)])
+
+
+def test_a_run_whose_start_is_no_time_is_refused() -> None:
+    with pytest.raises(ImpactError, match="'yesterday' is no time"):
+        hourly([1, 2, 3]).during([("yesterday", 60.0)])
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -97,6 +144,15 @@ def test_the_heading_tells_the_basis(tmp_path: Path) -> None:
         ("a.csv", "datetime,intensity\n2024-05-01,nan\n2024-05-02,1\n", "row 1: an intensity is 0 or more"),
         ("a.csv", "datetime,intensity\n2024-05-01,-4\n2024-05-02,1\n", "row 1: an intensity is 0 or more"),
         ("a.csv", "datetime,intensity\n2024-05-01,4\n2024-05-01,1\n", "a time stamp twice"),
+        ("a.csv", "datetime,intensity\n2024-05-01,0,635\n2024-05-02,1\n", "row 1 has more values than the heading"),
+        ("a.csv", "datetime,intensity\n2024-05-01,1\n2024-05-02,0,635\n", "row 2 has more values than the heading"),
+        ("a.csv", "datetime,intensity\n0001-01-01T00:00+05:00,1\n2024-05-02,1\n", "row 1 is no time stamp"),
+        ("a.csv", "datetime,intensity_tons_per_mwh\n2024-05-01,1\n2024-05-02,1\n", "a.csv: the unit of the column"),
+        ("a.csv", 'datetime,"price\nof it"\n2024-05-01,1\n2024-05-02,1\n', "there are datetime, price of it"),
+        ("a.json", "[" * 100_000, "no JSON"),
+        ("a.json", '[{"datetime": "2024-05-01", "intensity": true}, {}]', "row 1 is no time stamp with a number"),
+        ("a.json", f'[{{"datetime": "2024-05-01", "intensity": 1{"0" * 400}}}, {{}}]', "row 1 is no time stamp"),
+        ("a.json", '[{"datetime": "2024-05-01", "intensity": [[]]}, {}]', "row 1 is no time stamp"),
         ("a.json", "{", "no JSON"),
         ("a.json", "3", "no list of objects"),
         ("a.json", "[1, 2]", "no list of objects"),

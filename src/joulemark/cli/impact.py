@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from joulemark.cli.impact_explained import explanation, print_explanation
 from joulemark.cli.impact_list import show_list
 from joulemark.cli.impact_subject import Choice, Subject, for_a_year, subjects, with_device
-from joulemark.cli.impact_text import print_impact, print_overview
+from joulemark.cli.impact_text import energy_notes, print_impact, print_notes, print_overview
 from joulemark.cli.table import print_json
 from joulemark.impact.assess import Conditions, Impact, assess
 from joulemark.impact.cost import find_price
@@ -55,8 +55,8 @@ class Answer:
 def show_impact(options: ImpactOptions) -> None:
     """Print what an energy or the cells of a study cause. Raises :class:`~joulemark.failures.MendableError`."""
     if options.listed is not None:
-        if options.what is not None:
-            raise ImpactError(f"--list shows a list of its own: leave out '{options.what}'")
+        if given := _beside_list(options):
+            raise ImpactError(f"--list shows a list of its own: leave out {given[0]}")
         show_list(options.listed, options.search, options.json_out)
         return
     if options.search is not None:
@@ -76,23 +76,28 @@ def show_impact(options: ImpactOptions) -> None:
     if options.json_out:
         _print_json(answers, years, options)
     elif len(answers) > 1:
-        of_one = {
-            "--explain": options.explain,
-            "--price": options.price,
-            "--device": options.device,
-            "--hours": options.hours,
-        }
-        if given := [flag for flag, value in of_one.items() if value]:
-            raise ImpactError(
-                f"{given[0]} is for one cell, and there are {len(answers)}: choose one with --task, --model and "
-                "--dataset, or add --json"
-            )
-        print_overview([(one.subject, one.impact) for one in answers], answers[0].conditions, answers[0].notes)
-        if years:
-            print(f"\nin a year of {options.year_at}")
-            print_overview([(one.subject, one.impact) for one in years], years[0].conditions, ())
+        _print_overview(answers, years, options)
     else:
         _print_one(answers[0], years[0] if years else None, options)
+
+
+def _beside_list(options: ImpactOptions) -> list[str]:
+    """What was given that means nothing to a list."""
+    values = {
+        f"'{options.what}'": options.what,
+        "--grid": options.grid,
+        "--pue": options.pue,
+        "--price": options.price,
+        "--per": options.per_n,
+        "--year-at": options.year_at,
+        "--device": options.device,
+        "--hours": options.hours,
+        "--task": options.choice.task,
+        "--model": options.choice.model,
+        "--dataset": options.choice.dataset,
+        "--explain": options.explain or None,
+    }
+    return [name for name, value in values.items() if value is not None]
 
 
 def _answer(subject: Subject, options: ImpactOptions) -> Answer:
@@ -104,8 +109,9 @@ def _answer(subject: Subject, options: ImpactOptions) -> Answer:
         notes.append(f"{grid.name}: the hours are not known, so this is the mean over all of it")
     if grid is not None and options.grid is None:
         notes.append(f"grid from {'the study' if subject.grid else ENVIRONMENT}")
-    if grid is not None and grid.note and grid.area in ("published", "cloud_region", "place"):
-        notes.append(f"{grid.id}: {grid.note}")
+    placed = during(grid, subject.windows) if grid is not None else None
+    if placed is not None and placed.note and placed.area in ("published", "cloud_region", "place", "series"):
+        notes.append(f"{placed.name if placed.area == 'series' else placed.id}: {placed.note}")
     stated = figure(grid.id, "pue") if grid is not None and options.pue is None else None
     if stated is not None:
         notes.append(
@@ -113,14 +119,44 @@ def _answer(subject: Subject, options: ImpactOptions) -> Answer:
             f"--pue {stated.id}"
         )
     conditions = Conditions(
-        grid=during(grid, subject.windows) if grid is not None else None,
+        grid=placed,
         pue=find_pue(options.pue),
         price=find_price(options.price) if options.price is not None else None,
     )
     impact = None
     if subject.energy_j is not None:
         impact = assess(subject.energy_j, conditions, subject.devices, subject.device_s, subject.left_out)
+        notes += _water_notes(impact, conditions)
     return Answer(subject, conditions, impact, tuple(notes))
+
+
+def _water_notes(impact: Impact, conditions: Conditions) -> list[str]:
+    """That the on-site water and the PUE are of two data centres, where both have a name."""
+    pue = conditions.pue
+    factors = impact.water_l.factors if impact.water_l else ()
+    others = [factor.id for factor in factors if factor.metric == "wue_onsite" and factor.id != pue.id]
+    return [f"on-site water is that of {id_}, the PUE that of {pue.id}" for id_ in others if pue.operator]
+
+
+def _print_overview(answers: Sequence[Answer], years: Sequence[Answer], options: ImpactOptions) -> None:
+    of_one = {
+        "--explain": options.explain or None,
+        "--price": options.price,
+        "--device": options.device,
+        "--hours": options.hours,
+    }
+    if given := [flag for flag, value in of_one.items() if value is not None]:
+        raise ImpactError(
+            f"{given[0]} is for one cell, and there are {len(answers)}: choose one with --task, --model and "
+            "--dataset, or add --json"
+        )
+    print_overview([(one.subject, one.conditions, one.impact) for one in answers])
+    known = [one for one in answers if one.impact is not None] or answers
+    notes = [note for one in known for note in one.notes]
+    print_notes([*notes, *energy_notes([one.subject for one in known])])
+    if years:
+        print(f"\nin a year of {options.year_at}")
+        print_overview([(one.subject, one.conditions, one.impact) for one in years])
 
 
 def _print_one(answer: Answer, year: Answer | None, options: ImpactOptions) -> None:
@@ -129,10 +165,7 @@ def _print_one(answer: Answer, year: Answer | None, options: ImpactOptions) -> N
     if year is not None:
         print(f"\nin a year of {options.year_at}:")
         print_impact(year.subject, _known(year), year.conditions)
-        if answer.subject.queries_n is None:
-            print("\nthe energy was taken as that of 1,000 queries: --per says of how many")
-    for number, note in enumerate(answer.notes):
-        print(note if number else f"\n{note}")
+    print_notes([*answer.notes, *(year.notes if year else ()), *energy_notes([answer.subject])])
     if options.explain:
         print_explanation(explanation(answer.subject, impact, answer.conditions))
 
@@ -171,9 +204,13 @@ def _as_json(answer: Answer) -> dict[str, object]:
         "queries_n": subject.queries_n,
         "energy_j": asdict(impact.energy_j) if impact else None,
         "why_unknown": None if impact else subject.why_unknown,
+        "provenance": subject.provenance,
+        "made_up": list(subject.made_up),
+        "missing": list(subject.missing),
+        "reasons": list(subject.reasons),
         "grid": asdict(conditions.grid) if conditions.grid else None,
         "pue": {
-            "value": conditions.pue.amount.value,
+            **asdict(conditions.pue.amount),
             "id": conditions.pue.id,
             "basis": conditions.pue.basis,
             "year": conditions.pue.year,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from joulemark.cli.impact_subject import Subject
-from joulemark.cli.impact_text import energy_kwh, litres, word
+from joulemark.cli.impact_text import counted_names, energy_kwh, litres, word
 from joulemark.cli.table import print_table, printable
 from joulemark.impact.assess import Conditions, Impact
 from joulemark.impact.carbon import carbon_g
@@ -198,7 +198,7 @@ def _embodied_part(subject: Subject, impact: Impact, conditions: Conditions) -> 
     return Part(
         name="embodied",
         formula="made × time ÷ (lifetime × utilisation), for each device (Green Software Foundation, SCI)",
-        filled=f"{', '.join(made.devices)} for {show(made.device_s, 's')} = {show(made.value, 'g', 4)}",
+        filled=f"{counted_names(made.devices)} for {show(made.device_s, 's')} = {show(made.value, 'g', 4)}",
         factors=tuple(factors),
     )
 
@@ -240,7 +240,14 @@ def _things_part(impact: Impact) -> Part:
 def _pue(conditions: Conditions) -> Factor:
     pue = conditions.pue
     return Factor(
-        "PUE", f"{pue.amount.value:g}", pue.basis, pue.year, pue.source, pue.licence, pue.verification, pue.note
+        "PUE",
+        f"{pue.amount.value:g}{_between(pue.amount.low, pue.amount.high)}",
+        pue.basis,
+        pue.year,
+        pue.source,
+        pue.licence,
+        pue.verification,
+        pue.note,
     )
 
 

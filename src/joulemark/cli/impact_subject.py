@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from joulemark.analysis.reference import PAPER
 from joulemark.analysis.results import open_results, runs_of
 from joulemark.analysis.summary import rows
-from joulemark.impact.embodied import Device, device_or_none, find_device
+from joulemark.cli.impact_devices import used_devices
+from joulemark.impact.embodied import Device, find_device
 from joulemark.impact.facts import listed, nearest
 from joulemark.impact.quantity_text import energy_j, looks_like_energy
 from joulemark.impact.ranged import ImpactError, Ranged, times
-from joulemark.measurement import BoundaryName, Component
-from joulemark.records import Machine, Run
+from joulemark.measurement import BoundaryName
+from joulemark.reasons import made_up
+from joulemark.records import Run
 
 S_PER_HOUR = 3600.0
 PER_N = 1000  # rows of a report are per so many queries
@@ -39,6 +40,10 @@ class Subject:
     left_out: tuple[str, ...] = ()
     windows: tuple[tuple[str, float], ...] = ()  # start and duration of the runs
     why_unknown: str | None = None
+    provenance: Mapping[str, float] | None = None  # shares of the energy by how they are known
+    made_up: tuple[str, ...] = ()  # "fake" or "replayed": of an energy that nobody measured here
+    missing: tuple[str, ...] = ()  # what the energy does not hold
+    reasons: tuple[str, ...] = ()  # codes of what weakens it
     notes: tuple[str, ...] = ()
 
 
@@ -71,7 +76,7 @@ def subjects(what: str, choice: Choice, per_n: float | None) -> tuple[Subject, .
     found: list[Subject] = []
     for cell, row in zip(results.study.cells, rows(results.study, every_run, BoundaryName.DEVICE, None), strict=True):
         runs = [run for run in runs_by_cell.get(cell.cell_id, ()) if run.measurement is not None]
-        devices, left_out = _devices(runs, results.machines)
+        devices, left_out = used_devices(runs, results.machines)
         energy = None
         if row.energy_per_1000_j is not None:
             low_j = None if row.energy_low_j is None else max(row.energy_low_j, 0.0)  # a wide interval goes below 0
@@ -89,6 +94,10 @@ def subjects(what: str, choice: Choice, per_n: float | None) -> tuple[Subject, .
                 left_out=left_out,
                 windows=_windows(runs) if results.folder is not None else (),
                 why_unknown=row.failure or (", ".join(row.missing) if row.missing else "no run"),
+                provenance=row.provenance,
+                made_up=made_up(row.reasons),
+                missing=row.missing,
+                reasons=row.reasons,
                 notes=() if results.folder else ("the energy is as published",),
             )
         )
@@ -96,7 +105,7 @@ def subjects(what: str, choice: Choice, per_n: float | None) -> tuple[Subject, .
 
 
 def with_device(subject: Subject, name: str | None, hours: float | None) -> Subject:
-    """``subject`` with the device that the user names.
+    """``subject`` with the device that the user names; unchanged where its energy is not known.
 
     Busy for ``hours``, else for the time of the runs, else for the least time in which it can use the energy.
     """
@@ -104,14 +113,18 @@ def with_device(subject: Subject, name: str | None, hours: float | None) -> Subj
         if hours is not None:
             raise ImpactError("--hours says how long a device worked: name it with --device")
         return subject
+    if not name.strip():
+        raise ImpactError("--device has no name: write --device 'NVIDIA L4', or leave it out")
     device = find_device(name)
+    if hours is not None and not 0 <= hours < float("inf"):
+        raise ImpactError(f"--hours {hours:g}: a time is 0 hours or more")
+    if subject.energy_j is None:
+        return subject
     if hours is not None:
-        if not 0 <= hours < float("inf"):
-            raise ImpactError(f"--hours {hours:g}: a time is 0 hours or more")
         return replace(subject, devices=(device,), device_s=hours * S_PER_HOUR, left_out=())
     if subject.device_s:
         return replace(subject, devices=(device,), left_out=())
-    if device.power_max_w is None or subject.energy_j is None:
+    if device.power_max_w is None:
         raise ImpactError(f"say how long {device.id} worked: --hours 2")
     note = f"embodied: {device.id} is taken to work at its full {device.power_max_w:g} W; --hours says a longer time"
     busy_s = subject.energy_j.value / device.power_max_w
@@ -120,10 +133,12 @@ def with_device(subject: Subject, name: str | None, hours: float | None) -> Subj
 
 def for_a_year(subject: Subject, per_year_n: float) -> Subject:
     """``subject`` for all queries of a year; an energy without a number of queries is one of 1,000."""
-    of_n = PER_N if subject.queries_n is None else subject.queries_n
+    of_n, notes = subject.queries_n, subject.notes
+    if of_n is None:
+        of_n, notes = PER_N, (*notes, f"the energy was taken as that of {PER_N:,} queries: --per says of how many")
     factor = per_year_n / of_n
     energy = None if subject.energy_j is None else _scaled(subject.energy_j, factor)
-    return replace(subject, energy_j=energy, queries_n=per_year_n, device_s=subject.device_s * factor)
+    return replace(subject, energy_j=energy, queries_n=per_year_n, device_s=subject.device_s * factor, notes=notes)
 
 
 def _scaled(energy: Ranged, factor: float) -> Ranged:
@@ -147,32 +162,3 @@ def _chosen(found: Sequence[Subject], choice: Choice) -> tuple[Subject, ...]:
 
 def _windows(runs: Sequence[Run]) -> tuple[tuple[str, float], ...]:
     return tuple((run.measurement.started_at, run.measurement.duration_s) for run in runs if run.measurement)
-
-
-def _devices(runs: Sequence[Run], machines: Sequence[Machine]) -> tuple[tuple[Device, ...], tuple[str, ...]]:
-    """The devices that the first run used and whose making is known, and the names of the others."""
-    first = runs[0] if runs else None
-    machine = next((one for one in machines if first and one.machine_id == first.machine_id), None)
-    if first is None or first.measurement is None or machine is None:
-        return (), ()
-    names: list[str] = []
-    for channel in first.measurement.channels:
-        if not channel.in_use or channel.part_of is not None:
-            continue
-        if channel.component is Component.GPU:
-            names.append(_board(channel.name, machine))
-        elif channel.component is Component.CPU:
-            names.append(machine.cpu)
-    known = [(name, device_or_none(name)) for name in dict.fromkeys(names)]
-    counts = {name: names.count(name) if name != machine.cpu else 1 for name in names}
-    devices = tuple(device for name, device in known if device for _ in range(counts[name]))
-    unknown = tuple(name for name, device in known if device is None)
-    return devices, (*unknown, "memory, board, disks and power supply")
-
-
-def _board(channel: str, machine: Machine) -> str:
-    """The name of the board of a channel such as "gpu1" or "amd-gpu0"."""
-    index = re.search(r"gpu(\d+)", channel)
-    if index and int(index[1]) < len(machine.gpus):
-        return machine.gpus[int(index[1])]
-    return machine.gpus[0] if machine.gpus and len(set(machine.gpus)) == 1 else channel

@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from joulemark.impact.facts import nearest, optional, ranged, read_facts, weakest
+from joulemark.impact.quantity_text import DAYS_PER_YEAR
 from joulemark.impact.ranged import ImpactError, Ranged, over, plus, times
 
-S_PER_YEAR = 365 * 86400.0
+S_PER_YEAR = DAYS_PER_YEAR * 86400.0
+# A part of a board, or another board under the same name: the whole desktop board's row says nothing of it.
+OTHER_BOARD = re.compile(r"\bMIG\b|\blaptop\b|\bmobile\b|\bmax-q\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,13 @@ def _nearest(wanted: str, names: Sequence[str]) -> str:
 def device_or_none(name: str) -> Device | None:
     """:func:`find_device`, or ``None`` where nothing is known of the device."""
     wanted = name.strip().casefold()
+    if not wanted:
+        return None
     rows = read_facts("embodied.csv")
     exact = [row for row in rows if wanted in (row["id"].casefold(), row["id"].partition(" ")[2].casefold())]
     reported = [row for row in rows if row["match_regex"] and re.search(row["match_regex"], name, re.IGNORECASE)]
+    if OTHER_BOARD.search(name):
+        reported = []
     partial = [row for row in rows if len(wanted) > 2 and wanted in row["id"].casefold()]
     found = exact or reported or (partial if len(partial) == 1 else [])
     return _device(found[0]) if found else None

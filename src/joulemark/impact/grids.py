@@ -112,13 +112,15 @@ def during(grid: Grid, windows: Sequence[tuple[str, float]]) -> Grid:
     """
     if grid.area != "series" or not windows:
         return grid
-    mean = read_series(Path(grid.id.removeprefix("series:"))).during(windows)
+    series = read_series(Path(grid.id.removeprefix("series:")))
+    mean = series.during(windows)
     return replace(
         grid,
         intensity_g_per_kwh=mean.value,
         low_g_per_kwh=mean.low,
         high_g_per_kwh=mean.high,
         scope="mean over the hours of the runs",
+        note=series.gaps_note(windows),
     )
 
 
@@ -260,6 +262,7 @@ def _series_grid(file: Path) -> Grid:
         source=f"{file.name}, column '{series.column}'",
         licence="",
         verification="given by the user",
+        note=series.gaps_note(),
     )
 
 

@@ -11,10 +11,10 @@ ENERGY_UNITS_J = {
     "J": 1.0, "kJ": 1e3, "MJ": 1e6, "GJ": 1e9, "mJ": 1e-3,
     "mWh": 3.6, "Wh": 3.6e3, "kWh": 3.6e6, "MWh": 3.6e9, "GWh": 3.6e12, "TWh": 3.6e15,
 }  # fmt: skip
-DAYS_PER_YEAR_N = 365
+DAYS_PER_YEAR = 365.25  # the Julian year of the International Astronomical Union, as on the explorer's pages
 PER_YEAR_N = {
-    "s": DAYS_PER_YEAR_N * 86400, "min": DAYS_PER_YEAR_N * 1440, "h": DAYS_PER_YEAR_N * 24,
-    "hour": DAYS_PER_YEAR_N * 24, "day": DAYS_PER_YEAR_N, "week": DAYS_PER_YEAR_N / 7, "month": 12, "year": 1,
+    "s": DAYS_PER_YEAR * 86400, "min": DAYS_PER_YEAR * 1440, "h": DAYS_PER_YEAR * 24,
+    "hour": DAYS_PER_YEAR * 24, "day": DAYS_PER_YEAR, "week": DAYS_PER_YEAR / 7, "month": 12, "year": 1,
 }  # fmt: skip
 ENERGY_MAX_J = 1e30  # more than the Sun sends out in half an hour
 COUNT_MAX_N = 1e18
@@ -53,7 +53,7 @@ def energy_j(text: str) -> float:
 
 
 def queries_per_year_n(text: str) -> float:
-    """Queries in a year of 365 days from ``1000000/day``, ``20/s``. Raises :class:`ImpactError`."""
+    """Queries in a year of 365.25 days from ``1000000/day``, ``20/s``. Raises :class:`ImpactError`."""
     text = text.strip()
     number, slash, period = text.partition("/")
     if not slash or period.strip() not in PER_YEAR_N:
