@@ -21,6 +21,7 @@ from made_results import (
     PROMPTED,
     QUERIES_N,
     failed,
+    fake_energy,
     hostile,
     mixed_boundaries,
     nothing_measured,
@@ -167,6 +168,30 @@ def test_prompted_models_are_compared_as_reported(tmp_path: Path) -> None:
     assert content(write(tmp_path / "others", study, elsewhere)).data["comparisons"] == []
 
 
+def test_a_comparison_says_that_nobody_measured_it(tmp_path: Path) -> None:
+    (shown,) = content(fake_energy(tmp_path / "fake")).data["comparisons"]
+    assert (shown["made_up"], shown["provenance"]) == (["fake"], ["counter"])
+    study = study_of(CELLS)
+    runs = [run(study, cell, i) for i in range(2) for cell in CELLS]
+    (shown,) = content(write(tmp_path / "real", study, runs)).data["comparisons"]
+    assert (shown["made_up"], sorted(shown["provenance"])) == ([], ["counter", "modelled"])
+
+
+def test_what_differs_in_no_digit_of_the_page_does_not_scatter(tmp_path: Path) -> None:
+    """As repetitions on a fake sensor do, whose energies are not the same by a rounding."""
+    study = study_of([CELL])
+    one = run(study, CELL, 0)
+    assert one.measurement is not None
+    window = one.measurement
+    near = replace(window, duration_s=window.duration_s * (1 + 1e-12), channels=tuple(
+        replace(channel, energy_j=None if channel.energy_j is None else channel.energy_j * (1 + 1e-12))
+        for channel in window.channels
+    ))  # fmt: skip
+    runs = [replace(run(study, CELL, i), measurement=measurement) for i, measurement in enumerate((window, near))]
+    (cell,) = content(write(tmp_path / "made", study, runs)).data["cells"]
+    assert (cell["spread"]["n"], cell["spread"]["sd_j"]) == (2, 0.0)
+
+
 def test_what_is_not_known_is_never_a_number(tmp_path: Path) -> None:
     for cell in content(unknown_energy(tmp_path / "blind")).data["cells"]:
         assert cell["energy"] == {
@@ -263,6 +288,24 @@ def test_no_path_leaves_the_machine(tmp_path: Path) -> None:
     text = msgspec.json.encode(found.data).decode()
     assert str(tmp_path) not in text
     assert found.data["sources"][0]["place"] == "made"
+
+
+@pytest.mark.parametrize(
+    "grid", ["{}/secret/hours.csv", "secret/hours.csv ", "series:secret/hours.json", "{}/secret/x"]
+)
+def test_of_a_grid_that_is_a_file_the_name_alone_is_told(tmp_path: Path, grid: str) -> None:
+    """Whether the file is there or not: it is not read for a page that does not apply its hours."""
+    name = grid.format(tmp_path)
+    if name.endswith("csv"):
+        (tmp_path / "secret").mkdir()
+        (tmp_path / "secret" / "hours.csv").write_text("datetime,intensity_g_per_kwh\n2026-01-01T00:00Z,1\n")
+    study = replace(study_of([CELL]), grid=name)
+    found = content(write(tmp_path / "made", study, [run(study, CELL, i) for i in range(2)])).data
+    (note,) = (one for one in found["sources"][0]["notes"] if "grid" in one)
+    assert Path(name.strip()).name in note
+    text = msgspec.json.encode(found).decode()
+    assert str(tmp_path) not in text
+    assert "secret" not in text
 
 
 def test_sources_of_one_name_are_told_apart(tmp_path: Path) -> None:

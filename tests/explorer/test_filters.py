@@ -197,6 +197,17 @@ def test_words_narrow_down_models_and_datasets(opened: Opener, page_of: PageOf) 
     assert all("distilbert" in " ".join(row).lower() for row in rows)
 
 
+def test_a_drawing_goes_where_nothing_is_left_to_draw(opened: Opener, page_of: PageOf) -> None:
+    """What was drawn before a filter is not of what passes it."""
+    visit = opened()
+    for section in DRAWN:
+        assert marks_n(seen(visit.to(page_of("paper"), section)))
+        what = seen(visit.to(page_of("paper"), section, q="no model has this name"))
+        assert marks_n(what) == 0, section
+        assert what.empty, section
+        assert marks_n(seen(visit.to(page_of("paper"), section)))
+
+
 def test_nothing_that_passes_is_said(opened: Opener, page_of: PageOf) -> None:
     visit = opened()
     for section in SECTIONS:

@@ -59,6 +59,54 @@ def test_energy_that_nobody_measured_is_called_so(opened: Opener, page_of: PageO
     assert "How it is known: fake 100 %" in seen(visit.to(file, "run", task="text-classification")).text
 
 
+def test_comparisons_say_that_nobody_measured_them(opened: Opener, page_of: PageOf) -> None:
+    """In the words of `joulemark report`, wherever two energies are set against each other."""
+    visit, file, said = opened(), page_of("fake_energy"), "That energy is fake: nobody measured it."
+    page = visit.to(file, "ways")
+    ways = seen(page)
+    assert ways.sentence.endswith(said)
+    (row,) = ways.tables["ways-paired"]
+    assert row[ways.heads["ways-paired"].index("known by")] == "fake"
+    for pin in ("first", "last"):
+        getattr(page.locator("table[data-table=ways-models] button[data-pin]"), pin).click()
+        visit.settled()
+    assert page.locator("p.pins").inner_text().endswith(said)
+    for state in ({}, {"per_day": ""}, {"choose_set": "letters · text-classification"}):
+        choose = seen(visit.to(file, "choose", **state))
+        assert choose.sentence.endswith(said), state
+        known_by = choose.heads["candidates"].index("known by")
+        assert {row[known_by] for row in choose.tables["candidates"]} == {"fake 100 %"}
+    real = seen(visit.to(file, "choose", choose_set="articles · summarization"))
+    assert "nobody" not in real.sentence
+
+
+def test_whose_energy_nobody_measured_is_named(opened: Opener, page_of: PageOf) -> None:
+    page = opened().to(page_of("fake_energy"), "data")
+    said = page.evaluate(
+        """() => {
+            const points = ["counter", "fake", "replayed"].map((kind) => ({ shares: { [kind]: 1 } }))
+            const of = (...places) => madeUpOfEach(places.map((i) => points[i]), places.map((i) => "abc"[i]))
+            return [of(0, 0), of(0, 1), of(1, 2), of(1)]
+        }"""
+    )
+    assert said == [
+        "",
+        "The energy of b is fake: nobody measured it.",
+        "That energy is fake and replayed: nobody measured it.",
+        "That energy is fake: nobody measured it.",
+    ]
+
+
+def test_a_latency_without_a_95th_percentile_is_the_mean(opened: Opener, page_of: PageOf) -> None:
+    """Nothing times 1,000 is below any limit."""
+    page = opened().to(page_of("one_run"), "data")
+    said = page.evaluate(
+        """[{ p95: 0.2 }, { p95: null }, null].map((latency_s) => latencyOf({ latency_s, duration_s: 0.1 }))
+            .concat(latencyOf({ latency_s: { p95: null }, duration_s: null }))"""
+    )
+    assert said == [{"s": 0.2, "what": "p95"}, {"s": 0.1, "what": "mean"}, {"s": 0.1, "what": "mean"}, None]
+
+
 def test_failures_are_told_by_their_message(opened: Opener, page_of: PageOf) -> None:
     page = opened().to(page_of("only_failed"), "data", rows="all")
     assert "tried to allocate 2.00 GiB" in page.locator("main").inner_text()
@@ -101,6 +149,19 @@ def test_quality_that_is_unknown_is_not_zero(opened: Opener, page_of: PageOf) ->
     data = seen(opened().to(page_of("no_quality"), "data", rows="all"))
     column = data.heads["cells"].index("quality")
     assert {row[column] for row in data.tables["cells"]} == {"–"}
+
+
+@pytest.mark.parametrize("name", ["empty", "only_failed"])
+def test_filters_are_not_blamed_for_what_was_never_measured(opened: Opener, page_of: PageOf, name: str) -> None:
+    visit = opened()
+    for section in SECTIONS:
+        assert "passes the filters above" not in seen(visit.to(page_of(name), section)).text, section
+    filtered = seen(visit.to(page_of("one_run"), "run", q="no model has this name"))
+    assert filtered.sentence.startswith("No cell with runs passes the filters above.")
+
+
+def test_a_column_of_nothing_known_has_the_unit_of_zero(opened: Opener, page_of: PageOf) -> None:
+    assert "energy, Wh" in seen(opened().to(page_of("only_failed"), "run")).heads["run-repeats"]
 
 
 def test_one_repetition_has_no_spread(opened: Opener, page_of: PageOf) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -234,6 +235,83 @@ def test_a_logarithmic_axis_has_ticks_wherever_its_values_lie(
     for found in ends:
         assert len(found["ticks"]) >= 2, found
         assert all(found["low"] <= tick <= found["high"] for tick in found["ticks"])
+
+
+def test_an_axis_of_values_that_hardly_differ_has_ticks(opened: Opener, alike_page: Path) -> None:
+    """A step so small that adding it changes nothing would never end."""
+    page = opened().to(alike_page, "data")
+    values = [[1.0, math.nextafter(1.0, 2)], [1e9, math.nextafter(1e9, 2e9)], [-3.0, -3.0], [0.0, 0.0]]
+    for found in page.evaluate("all => all.map((values) => linearEnds(values))", values):
+        assert 2 <= len(found["ticks"]) <= 12, found
+        assert found["low"] < found["high"]
+    assert len(page.evaluate(f"linearTicks(1, {math.nextafter(1.0, 2)!r})")) <= 12
+
+
+def test_very_many_cells_are_no_error(opened: Opener, alike_page: Path) -> None:
+    """A call takes some 100,000 arguments at most."""
+    page = opened().to(alike_page, "data")
+    said = page.evaluate(
+        """() => {
+            const [one] = pointsOf(page.content).filter((point) => point.amount)
+            const points = Array.from({ length: 200_000 }, () => one)
+            return [marksOf(points, scaleOf([one])).length, provenanceSentence(points)]
+        }"""
+    )
+    assert said[0] == 200_000
+    assert "Measured by counters" in said[1]
+
+
+def test_findings_and_reasons_are_told_whole(opened: Opener, shared: Shared) -> None:
+    file = shared.page("alike", [shared.once("alike", alike)])
+    visit = opened()
+    what = seen(visit.to(file, "method", rows="all"))
+    content = visit.page.evaluate("({ findings: page.content.findings, reasons: Object.values(page.content.reasons) })")
+    texts = [row[key] for row in content["findings"] for key in ("message", "explanation", "remedy")]
+    texts += [row[key] for row in content["reasons"] for key in ("meaning", "remedy")]
+    assert max(map(len, texts)) > 200
+    told = {" ".join(cell.split()) for name in ("findings", "reasons") for row in what.tables[name] for cell in row}
+    assert [text for text in texts if " ".join(text.split()) not in told] == []
+
+
+def test_pins_are_ordered_by_the_ratio_that_is_shown(opened: Opener, page_of: PageOf) -> None:
+    """That of the pairs can lie on the other side of 1 than that of the means; below 1 it is a difference, too."""
+    page = opened().to(page_of("fake_energy"), "data")
+    said = page.evaluate(
+        """() => {
+            const [{ prompted, specific }] = page.content.comparisons
+            const points = pointsOf(page.content)
+            const ids = [specific, prompted].map((cell) => cell.id)
+            return [[0.8, 0.7, 0.9], [1.2, 0.9, 1.5], [1.2, 1.1, 1.3], [0.8, null, null]].flatMap((ratio) => {
+                page.content.comparisons[0].ratio = ratio
+                return [ids, [...ids].reverse()].map((pins) => {
+                    state.values.pins = pins.join("~")
+                    return pinSentence(points, scaleOf(points)).replaceAll(" (reviews)", "")
+                })
+            })
+        }"""
+    )
+    small, large = CELL.model, PROMPTED.model
+    fake = " That energy is fake: nobody measured it."
+    pairs = [
+        f"{small} needs 1.25 times the energy of {large} (1.11 to 1.43).{fake}",
+        f"Between {large} and {small} no difference is shown: 1.20 times the energy (0.900 to 1.50).{fake}",
+        f"{large} needs 1.20 times the energy of {small} (1.10 to 1.30).{fake}",
+        f"{small} needs 1.25 times the energy of {large}; how sure that is, is not known.{fake}",
+    ]
+    assert said == [sentence for sentence in pairs for _ in range(2)]
+
+
+def test_equal_means_have_no_spread(opened: Opener, alike_page: Path) -> None:
+    page = opened().to(alike_page, "data")
+    found = page.evaluate(
+        """() => {
+            const [{ cell, ...one }] = pointsOf(page.content).filter((point) => point.amount && point.cell.spread)
+            const steady = { ...cell, spread: { ...cell.spread, sd_j: 0 } }
+            const amount = [1234.567 / 3.6, null, null]
+            return overRuns([3, 3, 7, 3].map((runs_n) => ({ ...one, cell: steady, runs_n, amount })))
+        }"""
+    )
+    assert found == {"run_mean": 1234.567 / 3.6, "run_sd": 0}
 
 
 def test_a_click_beside_a_mark_pins_nothing(opened: Opener, alike_page: Path) -> None:

@@ -128,6 +128,14 @@ def test_an_address_that_means_nothing_still_shows_a_page(opened: Opener, page_o
     assert page.locator("main").inner_text().strip()
 
 
+@pytest.mark.parametrize("name", ["constructor", "toString", "__proto__", "no such metric"])
+def test_a_quality_of_no_name_ranks_nothing(opened: Opener, page_of: PageOf, name: str) -> None:
+    """Every object of JavaScript has something of such a name."""
+    what = seen(opened().to(page_of("paper"), "quality", quality_metric=name))
+    assert what.sentence.startswith("No dataset here has two models whose quality"), what.sentence
+    assert not what.tables
+
+
 def test_the_theme_can_be_chosen_against_the_system(opened: Opener, page_of: PageOf) -> None:
     visit = opened(theme="dark")
     page = visit.to(page_of("quickstart"), "tasks")

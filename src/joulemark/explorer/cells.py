@@ -114,14 +114,16 @@ def _settings(cell: Cell) -> dict[str, Json]:
 
 
 def _spread(sums: CellSums) -> dict[str, Json] | None:
+    """How the repetitions scatter; those that differ in none of the page's digits do not."""
     energy = sums.energy_j
     if sums.unknown_n or not energy.n:
         return None
+    least_j, greatest_j = rounded(energy.least), rounded(energy.greatest)
     return {
-        "sd_j": rounded(energy.sd),
+        "sd_j": 0.0 if energy.n > 1 and least_j == greatest_j else rounded(energy.sd),
         "n": energy.n,
-        "least_j": rounded(energy.least),
-        "greatest_j": rounded(energy.greatest),
+        "least_j": least_j,
+        "greatest_j": greatest_j,
     }
 
 

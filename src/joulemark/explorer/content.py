@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Any
 
 from joulemark import __version__, store
@@ -34,6 +35,8 @@ from joulemark.workloads.quality import LOWER_IS_BETTER
 SCHEMA_VERSION = 1
 TRACE_STEPS_MAX_N = 100_000  # in the whole page; beyond them runs have no trace
 WHOLE_STEPS_MAX_N = TRACE_STEPS_MAX_N // 2  # beyond them a trace is the mean power of each window
+SERIES_PREFIX = "series:"  # of a grid that is a file of hours, as are names that end so
+SERIES_SUFFIXES = (".csv", ".json")
 
 Json = Any
 
@@ -197,15 +200,18 @@ def _grids(sources: Sequence[Gathered]) -> tuple[list[dict[str, Json]], list[str
 
 
 def _grid_of(source: Gathered) -> tuple[Grid | None, str | None]:
-    if not source.study.grid:
+    name = (source.study.grid or "").strip()
+    if not name:
         return None, None
+    if name.startswith(SERIES_PREFIX) or PurePath(name).suffix.casefold() in SERIES_SUFFIXES:
+        # Not read: what is said of a file that cannot be read has its whole path, and here it would not be applied.
+        file = PurePath(name.removeprefix(SERIES_PREFIX)).name
+        told = "which joulemark impact applies; here a grid is one figure"
+        return None, f"the study's grid is a series of hours ({file}), {told}"
     try:
-        grid = find_grid(source.study.grid)
+        return find_grid(name), None
     except GridError as error:
-        return None, f"the study's grid is left aside: {error}"
-    if grid.area == "series":
-        return None, "the study's grid is a series of hours, which joulemark impact applies; here a grid is one figure"
-    return grid, None
+        return None, f"the study's grid is left aside: {error}".replace(name, PurePath(name).name)
 
 
 def _source_row(
@@ -257,6 +263,8 @@ def _comparisons(
                     "ratio": [ratio.value, ratio.low, ratio.high],
                     "repeats_n": found.repeats_n,
                     "samples_known": found.samples_known,
+                    "provenance": list(found.provenance),
+                    "made_up": list(found.made_up),
                 }
 
 

@@ -98,7 +98,13 @@ def _price(alpha3: str) -> dict[str, Json] | None:
     if alpha3 not in {row["id"] for row in read_facts("electricity_prices.csv")}:
         return None
     price = find_price(alpha3)
-    return {"per_kwh": price.per_kwh, "currency": price.currency, "year": price.year, "source": price.source}
+    return {
+        "per_kwh": price.per_kwh,
+        "currency": price.currency,
+        "year": price.year,
+        "source": price.source,
+        "verification": price.verification,
+    }
 
 
 def _prices() -> list[dict[str, Json]]:

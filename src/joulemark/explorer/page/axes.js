@@ -5,7 +5,7 @@
 function logEnds(values, ticksMax = 8) {
   const known = values.filter((value) => value > 0 && Number.isFinite(value)).map(Math.log10);
   if (!known.length) return { low: 1, high: 10, ticks: [1, 10] };
-  const [least, greatest] = known.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
+  const [least, greatest] = extremesOf(known);
   const room = Math.max(0.05 * (greatest - least), 0.06);
   const [low, high] = [least - room, greatest + room];
   let ticks = [];
@@ -28,18 +28,20 @@ function linearTicks(low, high) {
   const rough = (high - low) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough);
-  const ticks = [];
-  for (let i = Math.ceil(low / step); i * step <= high; i += 1) ticks.push(Number((i * step).toPrecision(12)));
-  return ticks;
+  const first = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
+
+const APART_RATIO = 1e-9; // values that differ by less are one: an axis between them has no numbers to tell
 
 /** The ends and ticks of a linear axis. */
 function linearEnds(values, fromZero = false) {
   const known = values.filter((value) => Number.isFinite(value));
-  let [least, greatest] = known.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
+  let [least, greatest] = extremesOf(known);
   if (!known.length) [least, greatest] = [0, 1];
   if (fromZero) least = Math.min(0, least);
-  const span = greatest - least || Math.abs(greatest) || 1;
+  const most = Math.max(Math.abs(least), Math.abs(greatest));
+  const span = greatest - least > APART_RATIO * most ? greatest - least : most || 1;
   const low = fromZero && least === 0 ? 0 : least - 0.06 * span;
   const high = greatest + 0.06 * span;
   return { low, high, ticks: linearTicks(low, high) };

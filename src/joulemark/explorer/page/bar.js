@@ -71,6 +71,13 @@ function showState(form) {
   }
 }
 
+/** Say what of the bar cannot be taken; the place stays as it is where that is the same, so that it is read out once. */
+function showNotTaken(place, content) {
+  const text = notTaken(content).join(" ");
+  place.hidden = !text;
+  if (place.textContent !== text) place.textContent = text;
+}
+
 /** What is chosen, in words, for paper, where no field can be read: the boundary always, else what is not the default. */
 function chosenText(forms) {
   const inputs = forms.flatMap((form) => [...form.querySelectorAll("select[name], input[name]")]);

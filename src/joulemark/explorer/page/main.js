@@ -61,6 +61,7 @@ async function paint() {
   const bar = document.getElementById("bar");
   showState(bar);
   document.getElementById("chosen").textContent = chosenText([bar, place.controls]);
+  showNotTaken(document.getElementById("not-taken"), page.content);
   paintNavigation();
   if (isNew && page.painted > 0) beginAt(place.element);
   await Promise.all(drawn.map(([found, figure]) => drawFigure(found, figure)));
@@ -139,7 +140,8 @@ function buildFrame(content) {
   const bar = h("details", { id: "filters" }, h("summary", {}, "Filters and units"), buildBar(content));
   bar.open = window.innerWidth > 720;
   const chosen = h("p", { id: "chosen" });
-  replaceChildren(document.querySelector("header"), heading(content), themeButton, navigation, bar, chosen);
+  const notTakenPlace = h("p", { id: "not-taken", role: "status", hidden: true });
+  replaceChildren(document.querySelector("header"), heading(content), themeButton, navigation, bar, notTakenPlace, chosen);
 }
 
 /** Give the frame new content. Fields stay as they are, with the focus and what is being written; lists get new names. */

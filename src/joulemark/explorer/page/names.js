@@ -29,6 +29,11 @@ function textsApart(names, cuts) {
   }));
 }
 
+/** What an object itself has under a name that may be any text, such as "constructor"; else `null`. */
+function ownOf(object, name) {
+  return Object.hasOwn(object, name) ? object[name] : null;
+}
+
 /** What a cell's settings are, as far as they are not the defaults; of some of them if `names` are given. Prompts are long. */
 function settingsText(cell, names = Object.keys(cell.settings)) {
   const there = names.filter((name) => name in cell.settings).sort((a, b) => (a === "prompt") - (b === "prompt"));

@@ -1,9 +1,9 @@
 "use strict";
-/* Numbers for people: the same digits and units as the command line prints. */
+/* Numbers for people: the same digits, units and marks as the command line prints. */
 
 const UNKNOWN = "–";
 const LADDERS = {
-  Wh: [["GWh", 3.6e12], ["MWh", 3.6e9], ["kWh", 3.6e6], ["Wh", 3600], ["mWh", 3.6], ["µWh", 3.6e-3]],
+  Wh: [["GWh", 3.6e12], ["MWh", 3.6e9], ["kWh", 3.6e6], ["Wh", 3600], ["mWh", 3.6], ["µWh", 3.6e-3], ["nWh", 3.6e-6]],
   J: [["GJ", 1e9], ["MJ", 1e6], ["kJ", 1e3], ["J", 1], ["mJ", 1e-3], ["µJ", 1e-6]],
   g: [["t", 1e6], ["kg", 1e3], ["g", 1], ["mg", 1e-3], ["µg", 1e-6]],
   s: [["h", 3600], ["min", 60], ["s", 1], ["ms", 1e-3], ["µs", 1e-6]],
@@ -13,8 +13,13 @@ const LADDERS = {
   n: [["trillion", 1e12], ["billion", 1e9], ["million", 1e6], ["", 1]],
 };
 
-/** The unit of a ladder, as [symbol, size], in which `value` (in base units) reads best. */
+function isKnown(value) {
+  return value !== null && value !== undefined;
+}
+
+/** The unit of a ladder, as [symbol, size], in which `value` (in base units) reads best; zero has the ladder's own. */
 function unitFor(value, ladder) {
+  if (value === 0) return LADDERS[ladder].find(([symbol]) => symbol === ladder) ?? LADDERS[ladder].at(-1);
   return LADDERS[ladder].find(([, size]) => Math.abs(value) >= size) ?? LADDERS[ladder].at(-1);
 }
 
@@ -26,7 +31,7 @@ function number(value, digits = 3) {
   if (value === null || value === undefined || Number.isNaN(value)) return UNKNOWN;
   if (value === 0 || !Number.isFinite(value)) return String(value);
   const magnitude = Math.floor(Math.log10(Math.abs(value)));
-  if (magnitude < -3 || magnitude >= 6) return value.toExponential(digits - 1);
+  if (magnitude < -3 || magnitude >= 6) return value.toExponential(digits - 1).replace(/e([+-])(\d)$/, "e$10$2");
   return DECIMALS[Math.max(0, digits - 1 - magnitude)].format(value);
 }
 
@@ -49,6 +54,13 @@ function showInterval(interval, ladder) {
 /** A share as a percentage. */
 function percent(share) {
   return share === null || share === undefined ? UNKNOWN : `${number(share * 100, share < 0.1 ? 2 : 3)} %`;
+}
+
+/** How far a figure of the catalogue was verified, in a word or two; what is only recalled is marked. */
+function verifiedText(verification) {
+  const [first] = verification.split(/[;, ]/);
+  if (first === "unverified") return "◌ unverified";
+  return `${first || UNKNOWN}${/unverified|recalled/.test(verification) ? ", ◌ partly unverified" : ""}`;
 }
 
 /** A count of parameters: 66 M, 1.3 B. */

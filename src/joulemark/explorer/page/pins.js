@@ -32,12 +32,17 @@ function holdsPaired() {
   return state.get("boundary") === "device" && state.get("known") === "all" && state.get("per") !== "tokens";
 }
 
+/** second ÷ first of first ÷ second. */
+function inverseRatio([ratio, low, high]) {
+  return [1 / ratio, high && 1 / high, low && 1 / low];
+}
+
 /** The ratio of two cells that were measured in the same blocks, with the interval of their pairs; `null` if they were not. */
 function pairedRatio(first, second) {
   if (!holdsPaired()) return null;
   for (const { prompted, specific, ratio } of page.content.comparisons) {
     if (prompted === first && specific === second) return ratio;
-    if (prompted === second && specific === first) return [1 / ratio[0], ratio[2] && 1 / ratio[2], ratio[1] && 1 / ratio[1]];
+    if (prompted === second && specific === first) return inverseRatio(ratio);
   }
   return null;
 }
@@ -57,14 +62,20 @@ function pinSentence(points, scale) {
   if (!first) return "";
   if (!second) return `Pinned: ${plain(first.model, 60)}. Pin a second one to compare.`;
   const names = namesOfTwo([first, second]);
-  if (!first.amount || !second.amount || first.amount[0] <= 0 || second.amount[0] <= 0) {
-    return `${names[0]} and ${names[1]} cannot be compared: the ${scale.noun} of one is not known.`;
+  const of = [first, second].map((point) => point.amount);
+  if (!of.every((amount) => amount && amount[0] > 0)) {
+    return `${names[0]} and ${names[1]} cannot be compared: the ${scale.noun} of one is not ${of.every(Boolean) ? "above zero" : "known"}.`;
   }
-  const [more, less] = first.amount[0] >= second.amount[0] ? [first, second] : [second, first];
-  const [ratio, low, high] = pairedRatio(more.cell, less.cell) ?? ratioOf(more.amount, less.amount);
-  const [moreName, lessName] = more === first ? names : [names[1], names[0]];
-  if (low === null) return `${moreName} needs ${number(ratio)} times the ${scale.noun} of ${lessName}; how sure that is, is not known.`;
+  // By the ratio that is shown: that of the pairs can lie on the other side of 1 than that of the means.
+  const found = pairedRatio(first.cell, second.cell) ?? ratioOf(first.apart, second.apart);
+  const [[ratio, low, high], [more, less]] = found[0] >= 1 ? [found, names] : [inverseRatio(found), [...names].reverse()];
+  return [ratioSentence(more, less, ratio, [low, high], scale.noun), madeUpOfEach([first, second], names)].filter(Boolean).join(" ");
+}
+
+function ratioSentence(more, less, ratio, [low, high], noun) {
+  const text = `${number(ratio)} times the ${noun}`;
+  if (low === null || high === null) return `${more} needs ${text} of ${less}; how sure that is, is not known.`;
   const range = `${number(low)} to ${number(high)}`;
-  if (low <= 1) return `Between ${moreName} and ${lessName} no difference is shown: ${number(ratio)} times the ${scale.noun} (${range}).`;
-  return `${moreName} needs ${number(ratio)} times the ${scale.noun} of ${lessName} (${range}).`;
+  if (low <= 1 && high >= 1) return `Between ${more} and ${less} no difference is shown: ${text} (${range}).`;
+  return `${more} needs ${text} of ${less} (${range}).`;
 }

@@ -52,7 +52,7 @@ function chosenGrid(content) {
   if (!wanted) return null;
   const grid = content.grid_of.get(wanted);
   if (grid) return grid;
-  const given = Number(wanted);
+  const given = wanted.trim() === "" ? NaN : Number(wanted);
   return given >= 0 && given <= 10000 ? { id: wanted, name: "a grid of your own", g_per_kwh: given, year: null } : null;
 }
 
@@ -60,6 +60,15 @@ function chosenGrid(content) {
 function chosenPue() {
   const given = state.number("pue");
   return given !== null && given >= 1 && given <= 10 ? given : null;
+}
+
+/** What is written above and cannot be taken, in sentences: nothing is chosen in its place. */
+function notTaken(content) {
+  const [grid, pue] = [state.get("grid"), state.get("pue")];
+  return [
+    grid && !chosenGrid(content) && `"${plain(grid, 40)}" is left aside: it is no grid of this page and no number of g/kWh from 0 to 10,000.`,
+    pue && chosenPue() === null && `PUE ${plain(pue, 20)} is left aside: it is the building's energy ÷ that of its equipment, from 1 to 10.`,
+  ].filter(Boolean);
 }
 
 /** Joules per 1,000 queries inside the chosen boundary, as an interval; `null` where that is not known. */
@@ -74,12 +83,51 @@ function times(interval, factor) {
   return interval && interval.map((value) => (value === null ? null : value * factor));
 }
 
-/** Grams of CO2e per 1,000 queries: by the chosen grid, else as logged; `null` where neither is known. */
+/** An interval times a factor [value, low, high] that is not below zero; an end that nobody states is taken as exact. */
+function timesRange(interval, [value, low, high]) {
+  if (!interval) return null;
+  const [least, greatest] = [low ?? value, high ?? value];
+  const [middle, down, up] = interval;
+  return [
+    middle * value,
+    down === null ? null : down * (down < 0 ? greatest : least),
+    up === null ? null : up * (up < 0 ? least : greatest),
+  ];
+}
+
+/** What a grid's kWh weighs in grams, with the range of its sources. */
+function intensityOf(grid) {
+  return [grid.g_per_kwh, grid.low ?? null, grid.high ?? null];
+}
+
+/** Whether the sources of a grid differ, so that its grams have a range. */
+function hasRange(grid) {
+  return Boolean(grid) && isKnown(grid.low) && isKnown(grid.high);
+}
+
+/** How far the sources of a grid differ, in brackets; "" where no range is known. */
+function rangeText(grid) {
+  return hasRange(grid) ? ` (sources differ from ${number(grid.low)} to ${number(grid.high)})` : "";
+}
+
+/** The grid whose range is in the amounts that are shown; `null` where they have none. */
+function rangedGrid() {
+  const grid = state.get("quantity") === "carbon" ? chosenGrid(page.content) : null;
+  return hasRange(grid) ? grid : null;
+}
+
+/** An interval that takes the grid as exact, as one of amounts, which have the range of its sources. */
+function withGridRange(interval) {
+  const grid = rangedGrid();
+  return grid && grid.g_per_kwh > 0 ? timesRange(interval, [1, grid.low / grid.g_per_kwh, grid.high / grid.g_per_kwh]) : interval;
+}
+
+/** Grams of CO2e per 1,000 queries: by the chosen grid and its range, else as logged; `null` where neither is known. */
 function gramsOf(cell, grid) {
   const joules = joulesOf(cell);
   if (grid) {
     const building = state.get("boundary") === "facility" ? 1 : chosenPue() ?? 1;
-    return times(joules, (grid.g_per_kwh * building) / J_PER_KWH);
+    return timesRange(times(joules, building / J_PER_KWH), intensityOf(grid));
   }
   const logged = cell.carbon_logged_g;
   if (logged === null || state.get("boundary") !== "device" || state.get("known") !== "all") return null;
@@ -105,16 +153,20 @@ function sharesIn(cell) {
   return cell.shares[boundary === "facility" ? "host" : boundary];
 }
 
-/** A point for every cell with runs that passes the bar; `amount` is in joules or grams, `null` where not known. */
+/**
+ * A point for every cell with runs that passes the bar; `amount` is in joules or grams, `null` where not known. `apart` is
+ * the same without the range of the grid, which is common to all points: ratios of two are made of it.
+ */
 function pointsOf(content, aside = [], per = state.get("per")) {
   const grid = chosenGrid(content);
+  const exact = grid && { ...grid, low: null, high: null };
   return content.cells.filter((cell) => cell.runs_n > 0 && passes(cell, aside)).map((cell) => {
     const shares = sharesIn(cell);
     return {
       cell, id: cell.id, task: cell.task, model: cell.model, model_name: cell.model_name, set: cell.set, sets: [`${cell.task}\n${cell.set}`],
       kind: cell.kind, modality: cell.modality, machine: cell.machine?.label ?? "", source: cell.source.name,
       parameters_n: cell.parameters_n, quality: cell.quality, metric: cell.metric, datasets_n: 1, runs_n: cell.runs_n,
-      settings: settingsText(cell), amount: amountOf(cell, grid, per), shares, fill: fillOf(shares),
+      settings: settingsText(cell), amount: amountOf(cell, grid, per), apart: amountOf(cell, exact, per), shares, fill: fillOf(shares),
     };
   });
 }
@@ -156,6 +208,7 @@ function meanPoint(group) {
     settings: settingsText(group[0].cell, common),
     runs_n: runsOf(counted),
     amount: meanOfIntervals(group.map((point) => point.amount)),
+    apart: meanOfIntervals(group.map((point) => point.apart)),
   };
 }
 
@@ -204,11 +257,15 @@ function setsText(group) {
 function scaleOf(points, perId = state.get("per")) {
   const isCarbon = state.get("quantity") === "carbon";
   const known = points.filter((point) => point.amount).map((point) => Math.abs(point.amount[0])).filter((v) => v > 0);
-  const [symbol, size] = unitFor(median(known) ?? 1, isCarbon ? "g" : state.get("unit"));
+  const [symbol, size] = unitFor(median(known) ?? 0, isCarbon ? "g" : state.get("unit"));
   const per = { 1000: "1,000 queries", 1: "query", tokens: "1,000 tokens of answer" }[perId];
   const noun = isCarbon ? "carbon" : "energy";
+  const isRanged = rangedGrid() !== null;
   return {
     isCarbon, noun, size, per, perId,
+    level: isRanged ? "95 % and the grid's range" : "95 %",
+    interval: isRanged ? "95 %\u00a0interval and\u00a0grid's\u00a0range" : "95 % interval",
+    notes: isRanged ? ["All intervals of carbon have the range of the grid's sources in them, which is common to all marks."] : [],
     symbol: isCarbon ? `${symbol} CO₂e` : symbol,
     title: `${noun} per ${per}, ${isCarbon ? `${symbol} CO₂e` : symbol}`,
     of: (amount) => (amount ? amount.map((value) => (value === null ? null : value / size)) : null),
@@ -224,7 +281,7 @@ function scaleOf(points, perId = state.get("per")) {
 function aboutPoint(point, scale) {
   const parts = [`${plain(point.model, 80)}, ${plain(point.task, 40)}, ${plain(point.set, 60)}`];
   const range = scale.range(point.amount);
-  parts.push(`${scale.show(point.amount)}${range === UNKNOWN ? "" : ` (95 %: ${range})`} per ${scale.per}`);
+  parts.push(`${scale.show(point.amount)}${range === UNKNOWN ? "" : ` (${scale.level}: ${range})`} per ${scale.per}`);
   if (point.shares && state.get("known") === "all") parts.push(sharesText(point.shares));
   if (point.quality !== null && point.quality !== undefined) parts.push(`${plain(point.metric, 30)} ${number(point.quality)}`);
   if (point.parameters_n) parts.push(`${parameters(point.parameters_n)} parameters`);
@@ -253,7 +310,7 @@ function wholePercent(share) {
 function marksOf(points, scale) {
   const shown = points.filter((point) => point.amount && point.amount[0] > 0);
   const values = shown.flatMap((point) => scale.of(point.amount)).filter((value) => value !== null && value > 0);
-  const floor = Math.min(...values) / 1.5;
+  const floor = extremesOf(values)[0] / 1.5;
   return shown.map((point) => {
     const [value, low, high] = scale.of(point.amount);
     return {
@@ -262,6 +319,26 @@ function marksOf(points, scale) {
       inside: FILLS[point.fill], about: aboutPoint(point, scale),
     };
   });
+}
+
+/** In words that nothing of what is known is above zero; "" where something is, or nothing is known. */
+function notAboveZero(points, scale) {
+  const known = points.filter((point) => point.amount);
+  if (!known.length || known.some(({ amount }) => amount[0] > 0)) return "";
+  const found = known.every(({ amount }) => amount[0] === 0) ? "zero" : "not above zero";
+  return known.length === points.length ? `the ${scale.noun} is known, and ${found}` : `what is known of the ${scale.noun} is ${found}`;
+}
+
+/** The sentence of a section in which all that is known is not above zero, so that nothing can be compared; else "". */
+function nothingAbove(points, scale) {
+  const words = notAboveZero(points, scale);
+  return words && sentenceOf(`${words}: there is nothing to compare`);
+}
+
+/** Why a figure has no mark: that nothing is above zero, or `why` it is not known. */
+function noMark(points, scale, why) {
+  const words = notAboveZero(points, scale);
+  return `Nothing to draw: ${words ? `${words}, which a logarithmic axis cannot show` : why}.`;
 }
 
 /** Why points are not drawn, by count: sentences for a caption, none where all are. */
@@ -285,7 +362,7 @@ function unknownLeftOut(points, scale) {
 /** The likeliest reason for unknown amounts under the bar's choices, but for those `aside`, which a section leaves out. */
 function whyUnknown(aside = []) {
   const reasons = [];
-  if (state.get("quantity") === "carbon" && !state.get("grid") && !aside.includes("quantity")) reasons.push("no grid is chosen");
+  if (state.get("quantity") === "carbon" && !chosenGrid(page.content) && !aside.includes("quantity")) reasons.push("no grid is chosen");
   const boundary = state.get("boundary");
   if (boundary === "facility" && chosenPue() === null) reasons.push("no PUE is chosen");
   if (boundary === "facility" || boundary === "host") reasons.push("the whole machine was not metered");
@@ -302,7 +379,7 @@ function provenanceSentence(points) {
   if (!measured.length) return "How the energy is known is not said.";
   const unsaid_n = points.length - measured.length;
   const unsaid = unsaid_n ? ` Of ${whole(unsaid_n)} more it is not said how.` : "";
-  const [least, greatest] = [Math.min(...measured), Math.max(...measured)].map(wholePercent);
+  const [least, greatest] = extremesOf(measured).map(wholePercent);
   if (least === 100) return `All of the energy was measured by counters or gauges.${unsaid}`;
   const otherwise = unmeasuredWords(points);
   if (greatest === 0) return `None of the energy was measured: it is ${otherwise}.${unsaid}`;
@@ -310,10 +387,34 @@ function provenanceSentence(points) {
   return `Measured by counters or gauges: ${share} of a mark's energy; the rest is ${otherwise}.${unsaid}`;
 }
 
+const PROVENANCES = ["counter", "sampled", "modelled", "assumed"];
+
+/** The ways in which the energy of points is known, each once. */
+function kindsOf(points) {
+  return [...new Set(points.flatMap((point) => Object.entries(point.shares ?? {}).filter(([, share]) => share > 0).map(([kind]) => kind)))];
+}
+
+/** What is made up of energy: "fake", "replayed". */
+function madeUpOf(points) {
+  return kindsOf(points).filter((kind) => !PROVENANCES.includes(kind));
+}
+
+/** That nobody measured an energy, in the words of `joulemark report`; `whose` it is where it is not all that is told. */
+function madeUpSentence(words, whose = "That energy") {
+  return words.length ? `${whose} is ${joined(words)}: nobody measured it.` : "";
+}
+
+/** The same of points that are set against each other, of which `names` are those of each. */
+function madeUpOfEach(points, names) {
+  const all = points.map((point) => madeUpOf([point]));
+  if (all.every((words) => words.length)) return madeUpSentence(madeUpOf(points));
+  return all.map((words, i) => madeUpSentence(words, `The energy of ${names[i]}`)).filter(Boolean).join(" ");
+}
+
 /** How energy is known that was not measured: "modelled or assumed", and made up where some of it is. */
 function unmeasuredWords(points) {
-  const kinds = [...new Set(points.flatMap((point) => Object.entries(point.shares ?? {}).filter(([, share]) => share > 0).map(([kind]) => kind)))];
-  const madeUp = kinds.filter((kind) => !["counter", "sampled", "modelled", "assumed"].includes(kind));
+  const kinds = kindsOf(points);
+  const madeUp = madeUpOf(points);
   const isModelled = kinds.some((kind) => ["modelled", "assumed"].includes(kind)) || !madeUp.length;
   const words = [...(isModelled ? ["modelled", "assumed"] : []), ...madeUp];
   return words.length > 1 ? `${words.slice(0, -1).join(", ")} or ${words.at(-1)}` : words[0];

@@ -133,8 +133,8 @@ function countsOf(runs, bins) {
 function summedCounts(all) {
   const known = all.filter((one) => one.n.length);
   if (!known.length) return { low: 0, n: new Uint32Array(0) };
-  const low = Math.min(...known.map((one) => one.low));
-  const n = new Uint32Array(Math.max(...known.map((one) => one.low + one.n.length)) - low);
+  const [low, high] = extremesOf(known.flatMap((one) => [one.low, one.low + one.n.length]));
+  const n = new Uint32Array(high - low);
   for (const one of known) for (let i = 0; i < one.n.length; i += 1) n[one.low - low + i] += one.n[i];
   return { low, n };
 }

@@ -7,10 +7,16 @@ const PANEL_MAX_PX = 700;
 const LABEL_FLUSH_PX = 14; // from an end of an axis, within which a label stays inside, clear of the next panel's
 const DOTS_SHARE = 0.8; // of a row's height; the mean has the rest
 
-/** The mean of models with its 95 % interval; one model alone has that of its measurement. */
+/** The mean of models with its 95 % interval and the grid's range; one model alone has the interval of its measurement. */
 function middleOf(points, quantiles) {
   const known = points.filter((point) => point.amount);
-  if (known.length === 1) return known[0].amount;
+  return known.length === 1 ? known[0].amount : withGridRange(middleApart(points, quantiles));
+}
+
+/** The same without the range of the grid, for ratios: it is common to all. */
+function middleApart(points, quantiles) {
+  const known = points.filter((point) => point.amount);
+  if (known.length === 1) return known[0].apart;
   return meanOfModels(known.map((point) => point.amount[0]), quantiles);
 }
 
@@ -37,7 +43,7 @@ function marksOfRows(rows, scale, quantiles) {
 
 function meanMark(place, points, scale, quantiles) {
   const [value, low, high] = scale.of(middleOf(points.filter((point) => point.amount?.[0] > 0), quantiles));
-  const range = low === null ? "" : ` (95 %: ${number(low)} to ${number(high)})`;
+  const range = low === null ? "" : ` (${scale.level}: ${number(low)} to ${number(high)})`;
   const about = `${place.panel}, ${place.row}: mean of ${modelsText(points)} ${number(value)} ${scale.symbol}${range}`;
   return { ...place, part: "mean", lane: 0.91, value, low: low ?? value, high: high ?? value, about };
 }

@@ -28,18 +28,6 @@ function buildingRatio() {
   return chosenPue() ?? 1;
 }
 
-/** An interval times a factor [value, low, high] that is not below zero; an end that nobody states is taken as exact. */
-function timesRange(interval, [value, low, high]) {
-  if (!interval) return null;
-  const [least, greatest] = [low ?? value, high ?? value];
-  const [middle, down, up] = interval;
-  return [
-    middle * value,
-    down === null ? null : down * (down < 0 ? greatest : least),
-    up === null ? null : up * (up < 0 ? least : greatest),
-  ];
-}
-
 /** The sum of two intervals whose errors may go together. */
 function plusInterval(first, second) {
   if (!first || !second) return null;
@@ -59,7 +47,7 @@ function yearOf(perQuery, { rate, grid, price, onsite }) {
   const atHome = onsite === null ? null : times(equipment, onsite / J_PER_KWH);
   return {
     joules: meter,
-    grams: grid ? timesRange(kwh, [grid.g_per_kwh, grid.low, grid.high]) : null,
+    grams: grid ? timesRange(kwh, intensityOf(grid)) : null,
     litres: onsite === null ? offsite : plusInterval(offsite, atHome),
     money: price ? times(kwh, price.per_kwh) : null,
   };

@@ -31,7 +31,7 @@ const state = {
   number(key) {
     const text = this.get(key);
     const value = Number(text);
-    return text === "" || !Number.isFinite(value) ? null : value;
+    return text.trim() === "" || !Number.isFinite(value) ? null : value;
   },
 
   /** Several values of a key. */

@@ -12,6 +12,11 @@ function median(values) {
   return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
 }
 
+/** The least and the greatest of values, however many there are: a call takes some 100,000 arguments at most. */
+function extremesOf(values) {
+  return values.reduce(([least, greatest], value) => [Math.min(least, value), Math.max(greatest, value)], [Infinity, -Infinity]);
+}
+
 /** The sample standard deviation; `null` below two values. */
 function deviation(values) {
   if (values.length < 2) return null;

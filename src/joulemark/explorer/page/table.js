@@ -3,6 +3,7 @@
 
 const ROWS_FIRST_N = 30;
 const LONG_N = 60; // letters of a text that wants a wide column
+const LONG_TEXT_N = 1000;
 const LONG_WORD = /[^\s/-]{25}/u; // without a place where browsers break it
 
 /** A place for one table: its heading, rows, notes and downloads. */
@@ -41,7 +42,7 @@ function drawTable(place, table) {
   place.frame.hidden = nothing;
   place.downloads.hidden = nothing;
   place.empty.hidden = !nothing;
-  place.empty.textContent = nothing ? table.empty ?? "No cell passes the filters above." : "";
+  place.empty.textContent = nothing ? table.empty ?? whyNothing(page.content) : "";
   place.notes.textContent = (table.notes ?? []).join(" ");
   place.notes.hidden = !table.notes?.length;
   const [key, direction] = sortOf(table);
@@ -82,6 +83,11 @@ function tableRow(columns, row) {
   return h("tr", { "data-model": row.model ?? null, class: row.class }, cells);
 }
 
+/** A text in a table that may be longer than a name. */
+function longText(text) {
+  return h("span", {}, isKnown(text) ? breakable(plain(text, LONG_TEXT_N)) : UNKNOWN);
+}
+
 /** A text whose long words may be broken, so that no name makes its column wider than a screen. */
 function breakable(text) {
   if (!LONG_WORD.test(text)) return text;
@@ -114,6 +120,12 @@ function sorted(table) {
   return { ...table, rows: [...table.rows].sort(compare) };
 }
 
+/** The column of how an energy is known. */
+function knownByColumn(key = "known_by") {
+  const shares = (row) => (row.shares ? sharesText(row.shares) : null);
+  return { key, heading: "known by", text: true, value: shares, show: shares };
+}
+
 /** The columns of amounts in a table of points: value, interval, and how it is known. */
 function amountColumns(scale) {
   const unit = scale.symbol.replaceAll("µ", "u").replaceAll("₂", "2").replace(/\W+/g, "_");
@@ -121,7 +133,7 @@ function amountColumns(scale) {
   const of = (place) => (row) => (row.amount && row.amount[place] !== null ? row.amount[place] / scale.size : null);
   return [
     { key: "amount", name: `${scale.noun}_${unit}_${per}`, heading: `${scale.noun}, ${scale.symbol}`, value: of(0), show: (row) => (row.amount ? number(of(0)(row)) : null) },
-    { key: "range", name: "interval", screen: true, heading: "95 % interval", show: (row) => scale.range(row.amount) },
+    { key: "range", name: "interval", screen: true, heading: scale.interval, show: (row) => scale.range(row.amount) },
     { key: "low", name: `low_${unit}`, value: of(1), hidden: true },
     { key: "high", name: `high_${unit}`, value: of(2), hidden: true },
   ];

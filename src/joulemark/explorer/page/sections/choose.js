@@ -13,8 +13,8 @@ section({
     const sets = candidateSets(points);
     const asked = state.get("choose_set");
     const set = asked ? sets.find((one) => one.key === asked) : sets[0];
-    const candidates = set ? judged(set) : [];
-    const scale = scaleOf(candidates, per);
+    const scale = scaleOf(set?.points ?? [], per);
+    const candidates = set ? judged(set, scale) : [];
     const service = serviceOf(content);
     for (const one of candidates) one.year = service.rate ? yearOf(equipmentJoules(one.cell), service) : null;
     const [best, other] = bestAndOther(candidates);
@@ -52,7 +52,7 @@ function candidateSets(points) {
 }
 
 /** The candidates of a dataset, each with a name of its own, its latency, and why it does not qualify, if so. */
-function judged(set) {
+function judged(set, scale) {
   const apart = settingsApart(set.points.map(({ cell }) => cell));
   const nameOf = namesApart(set.points, [(point) => point.machine, (point) => point.source, (point) => settingsText(point.cell, apart)]);
   const least = state.number("choose_quality");
@@ -61,8 +61,8 @@ function judged(set) {
     const quality = point.metric === set.metric ? point.quality : null;
     const latency = latencyOf(point.cell);
     const why = [];
-    if (!point.amount) why.push(`energy not known${whyUnknown(CHOOSE_ASIDE)}`);
-    else if (!(point.amount[0] > 0)) why.push("energy not above zero");
+    if (!point.amount) why.push(`${scale.noun} not known${whyUnknown(CHOOSE_ASIDE)}`);
+    else if (!(point.amount[0] > 0)) why.push(`${scale.noun} not above zero`);
     if (least !== null) {
       const isBad = set.lowerIsBetter ? quality > least : quality < least;
       if (quality === null) why.push(point.metric && point.metric !== set.metric ? `scored by ${point.metric}` : "quality not known");
@@ -78,7 +78,7 @@ function judged(set) {
 
 /** How long a query takes: the 95th percentile of single queries where they are known, else the mean. */
 function latencyOf(cell) {
-  if (cell.latency_s) return { s: cell.latency_s.p95, what: "p95" };
+  if (isKnown(cell.latency_s?.p95)) return { s: cell.latency_s.p95, what: "p95" };
   return cell.duration_s === null ? null : { s: cell.duration_s, what: "mean" };
 }
 
@@ -135,14 +135,20 @@ function chooseSentence({ content, set, asked, candidates, best, other, service,
   if (!set) return asked ? `No cell of ${plain(asked, 80)} passes the filters above.` : whyNothing(content);
   const on = `on ${plain(set.set, 40)} (${plain(set.task, 40)})`;
   if (!candidates.some((one) => one.amount)) return `No ${scale.noun} is known of ${count(candidates.length, "candidate")} ${on}${whyUnknown(CHOOSE_ASIDE)}.`;
+  const none = notAboveZero(candidates, scale);
+  if (none) return sentenceOf(`${on}, ${none} for ${count(candidates.length, "candidate")}: there is nothing to choose by`);
   if (!best) return `None of ${count(candidates.length, "candidate")} ${on} qualifies: the table says why.`;
   const qualified = candidates.filter((one) => one.qualifies).length;
   const among = qualified === candidates.length ? `all ${count(candidates.length, "candidate")}` : `the ${qualified} of ${count(candidates.length, "candidate")} that qualify`;
   const start = candidates.length === 1
     ? `${best.name} is the only candidate ${on}.`
     : `${best.name} needs the least ${scale.noun} of ${among} ${on}.`;
-  if (!service.rate) return `${start} How many queries a day? Write it below to see what a year takes.`;
-  return [start, yearSentence(best.year, service), otherSentence(best, other)].filter(Boolean).join(" ");
+  const told = [best, other].filter(Boolean);
+  const madeUp = madeUpOfEach(told, told.map((one) => one.name));
+  const year = service.rate
+    ? [yearSentence(best.year, service), otherSentence(best, other)]
+    : ["How many queries a day? Write it below to see what a year takes."];
+  return [start, ...year, madeUp].filter(Boolean).join(" ");
 }
 
 /** What a year takes, and what of it is not known and why. */
@@ -194,10 +200,10 @@ function chooseNotes({ candidates, best, other, service }) {
     ? "No PUE is chosen: cooling and losses of the building are left out."
     : `PUE ${chosenPue()}: energy, CO₂e and money are at the building's meter.`);
   const { grid, price, written } = service;
-  if (grid) notes.push(`Grid: ${plain(grid.name, 60)}, ${number(grid.g_per_kwh)} g/kWh${grid.low ? ` (sources differ from ${number(grid.low)} to ${number(grid.high)})` : ""}${grid.year ? `, ${grid.year}` : ""}; ${grid.source ? `${grid.basis}, ${grid.kind}; ${grid.source}` : "written by the reader"}.`);
+  if (grid) notes.push(`Grid: ${plain(grid.name, 60)}, ${number(grid.g_per_kwh)} g/kWh${rangeText(grid)}${grid.year ? `, ${grid.year}` : ""}; ${grid.source ? `${grid.basis}, ${grid.kind}; ${grid.source}; ${verifiedText(grid.verification)}` : "written by the reader"}.`);
   if (grid && service.onsite === null) notes.push("Water leaves out what the data centre takes on site: that is known for some cloud regions only; choose one as grid.");
   if (written && !price) notes.push(`"${plain(written, 30)}" is no price: write 0.30 or 0.30 EUR, for money per kWh.`);
-  else if (price && !written) notes.push(`Price: ${price.per_kwh} ${price.currency} per kWh (${price.year}; ${price.source}). It is weak: write your own.`);
+  else if (price && !written) notes.push(`Price: ${price.per_kwh} ${price.currency} per kWh (${price.year}; ${price.source}; ${verifiedText(price.verification)}). It is weak: write your own.`);
   const kinds = distinct(candidates.filter((one) => one.latency), (one) => one.latency.what);
   if (kinds.length) notes.push(`Latency: ${kinds.map((kind) => (kind === "p95" ? "the 95th percentile of single queries" : "the mean, where single queries are not known")).join("; ")}.`);
   notes.push(...otherSamples(candidates.filter((one) => one.quality !== null)));
@@ -243,7 +249,7 @@ function chooseFigure({ content, set, candidates, best, other, scale, width }) {
     const why = one.qualifies ? "" : `; does not qualify: ${one.why}`;
     return { ...mark, up: upward.of(one), look: one.kind, shown: one.qualifies ? 1 : 0.25, name: one.name, about: `${mark.about}${why}` };
   });
-  if (!marks.length) return { id: "choose", title, data: {}, spec: {}, empty: set ? `Nothing to draw: no ${scale.noun} is known together with a quality or a time${whyUnknown(CHOOSE_ASIDE)}.` : whyNothing(content) };
+  if (!marks.length) return { id: "choose", title, data: {}, spec: {}, empty: set ? noMark(candidates, scale, `no ${scale.noun} is known together with a quality or a time${whyUnknown(CHOOSE_ASIDE)}`) : whyNothing(content) };
   const qualified = marks.filter((mark) => byId.get(mark.id).qualifies);
   const isFront = paretoFront(qualified.map((mark) => [mark.value, mark.up]), upward.lowerIsBetter);
   const front = qualified.filter((_, i) => isFront[i]);
@@ -291,7 +297,7 @@ function chooseFigure({ content, set, candidates, best, other, scale, width }) {
       `A mark is a candidate; its line is the 95 % interval of the measurement. Ringed: the Pareto front of those that qualify (none is ${upward.noun === "quality" ? "as good" : "as fast"} for less). Pale: does not qualify.`,
       ...(upward.noun === "latency" ? ["No quality is known here, so that time per query stands in its place."] : []),
       ...(upward.limit === null ? [] : ["Dashed: the limit that is asked for."]),
-      provenanceSentence(shown),
+      ...scale.notes, provenanceSentence(shown),
       ...leftOutFor([[unknown, `of unknown ${scale.noun} or ${upward.noun}`], [low, "at or below zero, which a logarithmic axis cannot show"]]),
       "A click on a mark, or Enter, pins it: it is then compared with the cheapest.",
     ],
@@ -347,6 +353,7 @@ function candidateTable(candidates, scale, service) {
       { key: "model", heading: "model", text: true },
       { key: "why", heading: "qualifies", text: true, show: (row) => (row.qualifies ? "yes" : `no: ${row.why}`), value: (row) => (row.qualifies ? "yes" : `no: ${row.why}`) },
       ...amountColumns(scale),
+      knownByColumn(),
       { key: "quality", heading: "quality", show: (row) => number(row.quality) },
       { key: "metric", heading: "metric", text: true, hidden: true },
       { key: "latency", name: "latency_s", heading: "latency", value: (row) => row.latency?.s ?? null, show: (row) => (row.latency ? `${show(row.latency.s, "s")} (${row.latency.what})` : null) },

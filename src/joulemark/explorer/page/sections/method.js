@@ -92,9 +92,9 @@ function findingTable(content, findings, sources) {
       { key: "severity", heading: "severity", text: true, show: (row) => h("span", { class: `severity-${row.severity}` }, row.severity) },
       { key: "source", heading: "results", text: true, hidden: sources.length < 2, value: (row) => content.sources[row.source_i].name, show: (row) => content.sources[row.source_i].name },
       { key: "subject", heading: "about", text: true },
-      { key: "message", heading: "found", text: true, show: (row) => plain(row.message, 600) },
-      { key: "meaning", heading: "what it means", text: true, value: findingMeaning, show: (row) => plain(findingMeaning(row), 600) },
-      { key: "remedy", heading: "what helps", text: true, show: (row) => plain(row.remedy, 600) },
+      { key: "message", heading: "found", text: true, show: (row) => longText(row.message) },
+      { key: "meaning", heading: "what it means", text: true, value: findingMeaning, show: (row) => longText(findingMeaning(row)) },
+      { key: "remedy", heading: "what helps", text: true, show: (row) => longText(row.remedy) },
     ],
     notes: findings.length ? ["Error: a number says something that it is not. Warning: a number is weaker than it looks. Note: to keep in mind when reading."] : [],
   };
@@ -116,8 +116,8 @@ function reasonTable(content, cells) {
     id: "reasons", title: "What weakens the numbers", rows, sort: ["cells_n", "down"], empty: "No number here carries a reason code.",
     columns: [
       { key: "code", heading: "code", text: true },
-      { key: "meaning", heading: "what it means", text: true, show: (row) => row.meaning ?? "a code of another version of joulemark" },
-      { key: "remedy", heading: "what helps", text: true },
+      { key: "meaning", heading: "what it means", text: true, show: (row) => longText(row.meaning ?? "a code of another version of joulemark") },
+      { key: "remedy", heading: "what helps", text: true, show: (row) => longText(row.remedy) },
       { key: "cells_n", heading: "cells" },
     ],
   };
@@ -164,7 +164,7 @@ function explanation(content) {
   const facts = [
     ["Reading", "Counters are read once when a window begins and once when it ends; gauges, which show power, are sampled by a process of their own and integrated. Nothing else of joulemark runs while queries are answered."],
     ["How it is known", "counter: the difference of a hardware counter. sampled: the integral of a power gauge. modelled: a formula on load or size. assumed: a constant. The first two are measured: marks are full where all of the energy is, pale where part of it is, hollow where none is. A channel that failed has no energy, which is never taken for zero."],
-    ["Interval", "95 %: the spread of the repetitions (Student's t) joined with the sensors' own error, which repeating does not make smaller. Means over models (diamonds) have an interval of their own, on logarithms; the measurement's error is not in it. Ratios take the errors of both as independent."],
+    ["Interval", "95 %: the spread of the repetitions (Student's t) joined with the sensors' own error, which repeating does not make smaller. Means over models (diamonds) have an interval of their own, on logarithms; the measurement's error is not in it. Grams have the range of the grid's sources in their interval, too; ratios leave it out, since it is common to both. Ratios take the errors of both as independent."],
     ["Boundary", "devices in use: our boards, processors, and memory as far as it is metered. above idle: the same less what they draw while they wait. whole machine: a meter that sees all of it; without one it is not known. building: the whole machine times PUE. What has no sensor is not counted, and listed."],
     ["Left out", "What is not known is not drawn, and counted under each figure; neither is what a logarithmic axis cannot show."],
     ["Grid", gridText(content)],
@@ -182,8 +182,7 @@ function gridText(content) {
       : `None is chosen, so that no carbon is shown: where a machine stands is never guessed.${ofStudies(content)}`;
   }
   if (!grid.source) return `${number(grid.g_per_kwh)} g CO₂e per kWh, as written by the reader. Carbon is energy × PUE × this.`;
-  const range = grid.low === null || grid.high === null ? "" : ` (sources differ from ${number(grid.low)} to ${number(grid.high)})`;
-  return `${plain(grid.name, 80)}: ${number(grid.g_per_kwh)} g CO₂e per kWh${range}, ${grid.year ?? "year not stated"}, ${grid.basis}, ${grid.kind}. ${sentenceOf(grid.source)} Checked: ${sentenceOf(grid.verification)} Carbon is energy × PUE × this; its interval is that of the energy, in Choose with the range of the sources.`;
+  return `${plain(grid.name, 80)}: ${number(grid.g_per_kwh)} g CO₂e per kWh${rangeText(grid)}, ${grid.year ?? "year not stated"}, ${grid.basis}, ${grid.kind}. ${sentenceOf(grid.source)} Checked: ${sentenceOf(grid.verification)} Carbon is energy × PUE × this; its interval is that of the energy${hasRange(grid) ? " with the range of the sources" : "; that of the grid is not known"}.`;
 }
 
 /** The grids that studies name themselves, which are not taken without being asked for. */
@@ -196,6 +195,6 @@ function pueText(content) {
   const pue = chosenPue();
   if (pue === null) return "None is chosen: cooling and losses of the building are left out, and the boundary building is not known.";
   const same = content.pues.filter((one) => one.pue[0] === pue).slice(0, 3);
-  const published = same.map((one) => `${one.label} (${one.year ?? "year not stated"}; ${one.source})`);
+  const published = same.map((one) => `${one.label} (${one.year ?? "year not stated"}; ${one.source}; ${verifiedText(one.verification)})`);
   return `${pue}, as written by the reader${published.length ? `; published with this value: ${joined(published)}` : ""}.`;
 }

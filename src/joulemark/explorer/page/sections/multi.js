@@ -42,11 +42,11 @@ function largestPlace(points) {
 function multiSentence(prompted, scale) {
   const { points, where } = largestPlace(overTasks(drawable(prompted)));
   const models = points.sort((a, b) => a.amount[0] - b.amount[0]);
-  if (!models.length) return prompted.length ? `The ${scale.noun} of the prompted models here is not known${whyUnknown()}.` : `Nothing to compare: ${NO_PROMPTED}.`;
+  if (!models.length) return nothingAbove(prompted, scale) || (prompted.length ? `The ${scale.noun} of the prompted models here is not known${whyUnknown()}.` : `Nothing to compare: ${NO_PROMPTED}.`);
   const text = (point) => `${point.model_name} (${scale.show(point.amount)})`;
   if (models.length === 1) return `One prompted model: ${text(models[0])} per ${scale.per} on ${count(models[0].datasets_n, "dataset")}.`;
   const [least, greatest] = [models[0], models.at(-1)];
-  const [fewest, most] = [Math.min, Math.max].map((edge) => edge(...models.map((point) => point.datasets_n)));
+  const [fewest, most] = extremesOf(models.map((point) => point.datasets_n));
   const n = fewest === most ? count(most, "dataset") : `${fewest} to ${most} datasets`;
   const over = distinct(models, (point) => point.sets.join("\n\n")).length === 1 ? `over ${n} each` : `over ${n}, which are not the same for all`;
   const needs = scale.isCarbon ? "causes" : "needs";
@@ -81,7 +81,7 @@ function multiTaskFigure(content, prompted, scale, width) {
   const marks = marksOfRows(rows, scale, content.t.quantiles);
   if (!marks.length) {
     const why = prompted.length ? `the ${scale.noun} of prompted models is not known${whyUnknown()}` : NO_PROMPTED;
-    return { id: "multi-tasks", title, data: {}, spec: {}, empty: `Nothing to draw: ${why}.` };
+    return { id: "multi-tasks", title, data: {}, spec: {}, empty: noMark(prompted, scale, why) };
   }
   const most = rows.reduce((greatest, row) => Math.max(greatest, row.points.length), 1);
   return {
@@ -89,7 +89,7 @@ function multiTaskFigure(content, prompted, scale, width) {
     ...rowsOfDots(marks, { scale, looks: KINDS, columns: 1, width, left: 106, step: heightOfRow(most), ticksMax: 4 }),
     caption: [
       `A mark is a model (mean over the task's datasets); its line is the 95 % interval of the measurement. ${MEAN_MARK}`,
-      provenanceSentence(shown.flatMap((panel) => panel.points)), ...leftOut(models, scale), ...morePanels(tasks),
+      ...scale.notes, provenanceSentence(shown.flatMap((panel) => panel.points)), ...leftOut(models, scale), ...morePanels(tasks),
       "The pointer or the arrow keys on a mark show its model in both figures and in the tables.",
     ],
     click: (mark) => mark.part === "model" && !mark.id.includes("~") && togglePin(mark.id),
@@ -109,7 +109,7 @@ function multiLengthFigure(content, prompted, scale, width) {
   const { shown, unit, others_n } = withLengths(prompted);
   if (!shown.length) {
     const why = prompted.length ? `no prompted model here has both a known length of its answers and known ${scale.noun}${whyUnknownOf(prompted)}` : NO_PROMPTED;
-    return { id: "multi-lengths", title, data: {}, spec: {}, empty: `Nothing to draw: ${why}.` };
+    return { id: "multi-lengths", title, data: {}, spec: {}, empty: noMark(prompted, scale, why) };
   }
   const byId = new Map(shown.map((point) => [point.id, point]));
   const kinds = Object.keys(KINDS).filter((kind) => shown.some((point) => point.kind === kind));
@@ -148,7 +148,7 @@ function multiLengthFigure(content, prompted, scale, width) {
     caption: [
       "A mark is a model on a dataset, at the mean length of its answers; its line is the 95 % interval of the measurement.",
       ...(unit === "words" ? ["Words are split at white space."] : []),
-      provenanceSentence(shown), ...leftOut(prompted, scale), ...leftOutFor([
+      ...scale.notes, provenanceSentence(shown), ...leftOut(prompted, scale), ...leftOutFor([
         [drawable(prompted).length - shown.length - others_n, "of unknown length of answers"],
         [others_n, `with lengths in another unit than ${unit}`],
       ]),

@@ -52,7 +52,7 @@ function qualityOf(point, metric) {
   const isOwn = !metric || metric === cell.metric;
   return {
     ...point,
-    quality: isOwn ? cell.quality : cell.others[metric] ?? null,
+    quality: isOwn ? cell.quality : ownOf(cell.others, metric),
     metric: isOwn ? cell.metric : metric,
     lower: page.content.lower_is_better.includes(isOwn ? cell.metric : metric),
     samples: cell.scored_n > 0 ? "the same" : "others",
@@ -92,7 +92,7 @@ function bestOf(panel) {
 }
 
 function qualitySentence(points, panels, scale) {
-  if (!panels.length) return `No dataset here has two models whose quality and ${scale.noun} are known${whyUnknownOf(points)}: there is nothing to weigh.`;
+  if (!panels.length) return nothingAbove(points, scale) || `No dataset here has two models whose quality and ${scale.noun} are known${whyUnknownOf(points)}: there is nothing to weigh.`;
   const text = (panel, point) => `${point.model_name} (${panel.metric} ${number(point.quality)}, ${scale.show(point.amount)})`;
   const wish = (panel) => (panel.least === null ? "" : ` with ${panel.metric} of at ${panel.lower ? "most" : "least"} ${panel.least}`);
   if (panels.length === 1) {
@@ -100,7 +100,7 @@ function qualitySentence(points, panels, scale) {
     const [cheapest, best] = [cheapestOf(panel), bestOf(panel)];
     if (!cheapest) return `On ${panel.name}, none of ${modelsText(panel.points)} is there${wish(panel)}; the best is ${text(panel, best)}.`;
     if (cheapest === best) return `On ${panel.name}, the cheapest model${wish(panel)} is also the best: ${text(panel, best)}.`;
-    const [ratio, low, high] = ratioOf(best.amount, cheapest.amount);
+    const [ratio, low, high] = ratioOf(best.apart, cheapest.apart);
     const range = low === null ? "" : ` (95 %: ${number(low)} to ${number(high)})`;
     const which = panel.least === null ? "cheapest model" : "cheapest";
     return `On ${panel.name}, the ${which}${wish(panel)} is ${text(panel, cheapest)}; the best, ${text(panel, best)}, costs ${number(ratio)} times the ${scale.noun}${range}.`;
@@ -128,13 +128,13 @@ function qualityFigure(content, points, panels, compared, scale, width) {
     .filter((panel) => panel.points.length > 1);
   const shown = sized.slice(0, PANELS_MAX_N);
   if (!shown.length) {
-    const empty = `Nothing to draw: this figure needs a dataset with two models whose size, quality and ${scale.noun} are all known, and none passes the filters${whyUnknownOf(points)}.`;
+    const empty = noMark(points, scale, `this figure needs a dataset with two models whose size, quality and ${scale.noun} are all known, and none passes the filters${whyUnknownOf(points)}`);
     return { id: "quality", title, data: {}, spec: {}, empty };
   }
   const columns = Math.min(width < 560 ? 1 : width < 900 ? 2 : 3, shown.length);
   const size = { width: Math.min(QUALITY_MAX_PX, panelWidth(width - QUALITY_AXIS_PX, columns, 0, QUALITY_GAP_PX.column)), height: 200 };
   const sizes = logEnds(shown.flatMap((panel) => panel.points.map((point) => point.parameters_n)), 4);
-  const greatest = Math.max(...shown.flatMap((panel) => panel.points.map((point) => point.amount[0]))) / scale.size;
+  const greatest = extremesOf(shown.flatMap((panel) => panel.points.map((point) => point.amount[0])))[1] / scale.size;
   const x = axis("x", "size", "parameters", sizes, { labels: PARAMETER_LABELS });
   const all = shown.flatMap((panel) => panel.points);
   return {
@@ -246,7 +246,7 @@ function qualityDatasetTable(panels, scale) {
     return {
       panel: panel.name, metric: panel.metric, models_n: modelsN(panel.points), reaching_n: modelsN(panel.points.filter((point) => point.reaches)),
       model: cheapest?.model ?? null, quality: cheapest?.quality ?? null, amount: cheapest?.amount ?? null,
-      best: best.model, best_quality: best.quality, ratio: !cheapest ? [null, null, null] : cheapest === best ? [1, null, null] : ratioOf(best.amount, cheapest.amount),
+      best: best.model, best_quality: best.quality, ratio: !cheapest ? [null, null, null] : cheapest === best ? [1, null, null] : ratioOf(best.apart, cheapest.apart),
     };
   });
   const least = panels[0]?.least ?? null;

@@ -59,9 +59,9 @@ function chosenRun(content, cells) {
 function noRun(content, points) {
   const sources = distinct(points, (point) => point.cell.source);
   const reasons = sources.map((source) => `${plain(source.name, 60)}: ${plain(source.details ?? "no run is stored", 300)}`);
-  const why = points.length ? `No single run is in this page for what passes the filters. ${reasons.join("; ")}.` : "No cell with runs passes the filters above, so there is no run to show.";
+  const why = points.length ? `No single run is in this page for what passes the filters. ${reasons.join("; ")}.` : `${whyNothing(content)} There is no run to show.`;
   const rows = points.filter((point) => point.cell.spread).map((point) => ({ ...point, ...point.cell.spread }));
-  const unit = unitFor(median(rows.map((row) => row.least_j)) ?? 1, state.get("unit"));
+  const unit = unitFor(median(rows.map((row) => row.least_j)) ?? 0, state.get("unit"));
   return {
     sentence: why,
     controls: [],
@@ -87,10 +87,6 @@ function nameColumns() {
 /** A column of joules, shown in a unit. */
 function joules(key, heading, [symbol, size]) {
   return { key, heading: `${heading}, ${symbol}`, show: (row) => number(isKnown(row[key]) ? row[key] / size : null) };
-}
-
-function isKnown(value) {
-  return value !== null && value !== undefined;
 }
 
 /** Both fields hold the key of the run: one leads to another cell, the other to another repetition. */
@@ -141,7 +137,7 @@ function runSentence(run, repeats, amounts, scale) {
   const amount = amounts.get(run);
   const range = scale.range(amount);
   const found = amount
-    ? `${scale.show(amount)}${range === UNKNOWN ? "" : ` (95 %: ${range})`} per ${scale.per}: ${name}.`
+    ? `${scale.show(amount)}${range === UNKNOWN ? "" : ` (${scale.level}: ${range})`} per ${scale.per}: ${name}.`
     : `${name}: its ${scale.noun} is not known${whyUnknown()}.`;
   const codes = reasonsOf(run).map(({ code }) => code);
   const named = codes.slice(0, 3).map((code) => page.content.reasons[code]?.meaning ?? code);
@@ -261,7 +257,7 @@ function tracePanel(name, label, y, looks, isFirst, width, signals) {
 }
 
 function channelTable(run) {
-  const unit = unitFor(median(run.channels.map((channel) => channel.energy_j).filter(isKnown)) ?? 1, state.get("unit"));
+  const unit = unitFor(median(run.channels.map((channel) => channel.energy_j).filter(isKnown)) ?? 0, state.get("unit"));
   const watts = (key, heading) => ({ key, heading: `${heading}, W`, show: (row) => number(row[key]) });
   const rows = run.channels.map((channel) => ({ ...channel, reasons: channel.reasons.join(", "), use: channel.in_use ? "yes" : "no", mean_w: isKnown(channel.energy_j) && run.duration_s > 0 ? channel.energy_j / run.duration_s : null }));
   return {
@@ -297,7 +293,7 @@ function repeatFigure(content, run, repeats, amounts, ofCell, scale, width) {
     return {
       place: String(place), run_i: one.i, value, low: low ?? value, high: high ?? value, inside: FILLS[fill],
       stroke: one === run ? 3 : 1.4, size: one === run ? 150 : 60,
-      about: `repetition ${place}, ${when(one.started_at)}: ${scale.show(amounts.get(one))}${range === UNKNOWN ? "" : ` (95 %: ${range})`}${one === run ? "; this run" : ""}`,
+      about: `repetition ${place}, ${when(one.started_at)}: ${scale.show(amounts.get(one))}${range === UNKNOWN ? "" : ` (${scale.level}: ${range})`}${one === run ? "; this run" : ""}`,
     };
   });
   if (!marks.length) return nothingToDraw(id, title, `Nothing to draw: no repetition has a known ${scale.noun}${whyUnknown()}.`);
@@ -329,7 +325,7 @@ function repeatFigure(content, run, repeats, amounts, ofCell, scale, width) {
     },
     caption: [
       `A mark is a repetition, its line the 95 % interval of the sensors; the largest is this run.${band.length ? " Across: the mean of the cell, and as a band its 95 % interval by repetitions and sensors." : ""}`,
-      ...(repeats.length > shown.length ? [`Shown are ${shown.length} of ${repeats.length}.`] : []),
+      ...scale.notes, ...(repeats.length > shown.length ? [`Shown are ${shown.length} of ${repeats.length}.`] : []),
       ...(failed ? [`Left out: ${failed} that failed.`] : []), ...(unknown ? [`Left out: ${unknown} of unknown ${scale.noun}${whyUnknown()}.`] : []),
       "A click on a mark, or Enter, shows its run.",
     ],
@@ -375,7 +371,7 @@ function queryParts(content, run, queries, width) {
     const watts = unitFor(median(rows.map((row) => row.power_w).filter(isKnown)), "W");
     parts.push(orderFigure(`${id}-power`, "The power of each query of this run", rows.map((row) => row.power_w), `power over a query, ${watts[0]}`, watts, width));
   }
-  const energy = unitFor(median(rows.map((row) => row.energy_j).filter(isKnown)) ?? 1, state.get("unit"));
+  const energy = unitFor(median(rows.map((row) => row.energy_j).filter(isKnown)) ?? 0, state.get("unit"));
   const counted = (key, heading) => ({ key, heading, hidden: rows.every((row) => row[key] === null), show: (row) => (row[key] === null ? null : whole(row[key])) });
   parts.push({
     id, title: "Single queries of this run", rows,
@@ -443,7 +439,7 @@ function orderFigure(id, title, values, yTitle, [symbol, size], width) {
 
 function phaseTable(run) {
   if (!run.phases.length) return null;
-  const unit = unitFor(median(run.phases.map((phase) => phase.energy_j).filter(isKnown)) ?? 1, state.get("unit"));
+  const unit = unitFor(median(run.phases.map((phase) => phase.energy_j).filter(isKnown)) ?? 0, state.get("unit"));
   return {
     id: "run-phases", title: "Phases of the queries", rows: run.phases,
     columns: [
@@ -463,11 +459,6 @@ function reasonsOf(run) {
     ...run.channels.filter((channel) => channel.in_use).flatMap((channel) => channel.reasons.map((code) => [code, channel.name])),
   ];
   return [...grouped(noted, ([code]) => code)].map(([code, group]) => ({ code, of: distinct(group, ([, of]) => of).join(", ") }));
-}
-
-/** A text in a table that may be longer than a name. */
-function longText(text) {
-  return document.createTextNode(isKnown(text) ? plain(text, 1000) : UNKNOWN);
 }
 
 function weaknessTable(content, run) {
@@ -533,7 +524,7 @@ function factsOf(content, run) {
     ["time of the queries", isKnown(run.duration_s) ? show(run.duration_s, "s") : null],
     ["idle before, after", run.idle_before_s || run.idle_after_s ? `${show(run.idle_before_s, "s")}, ${show(run.idle_after_s, "s")}` : "not measured"],
     ["loading the model", load], ["processor time of the harness", isKnown(run.harness_cpu_s) ? show(run.harness_cpu_s, "s") : null],
-    ["energy of single queries", QUERY_METHODS[run.per_query] ?? run.per_query ?? "not known"],
+    ["energy of single queries", ownOf(QUERY_METHODS, run.per_query) ?? run.per_query ?? "not known"],
     [cell.metric ? `quality, ${cell.metric}` : "quality", isKnown(run.quality) ? number(run.quality) : null],
     ["imported from", run.source_file],
   ];

@@ -57,7 +57,7 @@ function nothingToDraw(id, title, why) {
 
 /** Why cells have no single queries here. */
 function whyNoQueries(content, points) {
-  if (!points.length) return "No cell passes the filters above, so there are no single queries to show.";
+  if (!points.length) return `${whyNothing(content)} There are no single queries to show.`;
   const reasons = distinct(points, (point) => point.cell.source).map((source) =>
     `${plain(source.name, 60)}: ${plain(source.details ?? "no single queries were stored, or are left out", 300)}`);
   if (content.queries.why) reasons.push(content.queries.why);
@@ -181,7 +181,7 @@ function queryEnergyFigure(queries, groups, shown, timeUnit, width) {
     ...drawn.figure,
     caption: [
       ...drawn.figure.caption,
-      `Energy of the devices in use, whatever boundary is chosen above, known by ${methods.map((method) => QUERY_METHODS[method] ?? plain(method, 40)).join("; or by ") || "what was stored"}; its interval for a single query is in the results, not in this page.`,
+      `Energy of the devices in use, whatever boundary is chosen above, known by ${methods.map((method) => ownOf(QUERY_METHODS, method) ?? plain(method, 40)).join("; or by ") || "what was stored"}; its interval for a single query is in the results, not in this page.`,
       ...(unknown ? [`Left out: ${whole(unknown)} queries of unknown energy or ${name}, or of none.`] : []),
     ],
   };
@@ -194,7 +194,7 @@ const QUERY_METHODS = {
 
 function joinedEnds(cells, column) {
   const ends = cells.map((one) => one.ends[column]).filter(Boolean);
-  return [Math.min(...ends.map(([low]) => low)), Math.max(...ends.map(([, high]) => high))];
+  return extremesOf(ends.flat());
 }
 
 /** Every query whose energy and cause are known: `take` gets its place in the columns. */
@@ -291,7 +291,7 @@ function queryDensity(queries, causes, frame) {
 }
 
 function queryTable(content, shown, [symbol, size], why) {
-  const energy = unitFor(median(shown.filter((one) => one.energy_n).map((one) => one.energy_j)) ?? 1, state.get("unit"));
+  const energy = unitFor(median(shown.filter((one) => one.energy_n).map((one) => one.energy_j)) ?? 0, state.get("unit"));
   const rows = shown.map((one) => ({
     ...one, model: one.cell.model, model_name: one.cell.model_name, task: one.cell.task, set: one.cell.set,
     machine: one.cell.machine?.label ?? "", source: one.cell.source.name,

@@ -27,7 +27,7 @@ section({
 
 function sizeSentence(points, scale) {
   const known = points.filter((point) => point.amount && point.amount[0] > 0);
-  if (!known.length) return `No model here has a known size and ${scale.noun}${whyUnknown()}.`;
+  if (!known.length) return nothingAbove(points, scale) || `No model here has a known size and ${scale.noun}${whyUnknown()}.`;
   const place = placesOf(known);
   const [where, most] = [...grouped(known, place)].sort((a, b) => b[1].length - a[1].length)[0];
   const bySize = [...most].sort((a, b) => a.parameters_n - b.parameters_n);
@@ -71,7 +71,7 @@ function sizeFigure(content, models, sized, chosen, scale, width) {
   const marks = marksOf(sized, scale).map((mark) => ({
     ...mark, size: byId.get(mark.id).parameters_n, look: byId.get(mark.id).modality, chosen: inside.has(mark.id) ? 1 : 0.18,
   }));
-  if (!marks.length) return { id: "size", title, data: {}, spec: {}, empty: `Nothing to draw: no model's parameters and ${scale.noun} are both known${whyUnknown()}.` };
+  if (!marks.length) return { id: "size", title, data: {}, spec: {}, empty: noMark(sized, scale, `no model's parameters and ${scale.noun} are both known${whyUnknown()}`) };
   const narrow = width < 560;
   const x = axis("x", "size", "parameters", logEnds(marks.map((mark) => mark.size), narrow ? 3 : 6), { labels: PARAMETER_LABELS });
   const y = axis("y", "value", scale.title, logEnds(marks.flatMap((mark) => [mark.value, mark.low, mark.high])));
@@ -95,7 +95,7 @@ function sizeFigure(content, models, sized, chosen, scale, width) {
     },
     caption: [
       "A mark is a model on a task (mean over its datasets); its line is the 95 % interval of the measurement.",
-      provenanceSentence(drawable(sized)), ...leftOut(sized, scale),
+      ...scale.notes, provenanceSentence(drawable(sized)), ...leftOut(sized, scale),
       ...(unknown ? [`Left out: ${unknown} of unknown size.`] : []),
       "Draw over the figure to choose a range of sizes for the table; the fields above do the same.",
     ],
@@ -124,7 +124,7 @@ function sizeTable(points, scale) {
       { key: "modality", heading: "modality", text: true },
       { key: "parameters_n", heading: "parameters", show: (row) => parameters(row.parameters_n) },
       ...amountColumns(scale),
-      { key: "shares", heading: "known by", text: true, value: (row) => sharesText(row.shares), show: (row) => sharesText(row.shares) },
+      knownByColumn("shares"),
       { key: "pin", heading: "compare", screen: true, show: (row) => (row.cells ? h("span") : pinButton(row)) },
       settingsColumn(points),
     ],

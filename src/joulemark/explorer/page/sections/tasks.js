@@ -55,7 +55,8 @@ function overRuns(points) {
   const known = points.filter((point) => holdsSpread() && point.cell.spread);
   const n = runsOf(points);
   if (!n) return { run_mean: null, run_sd: null };
-  const middle = points.reduce((sum, point) => sum + point.runs_n * point.amount[0], 0) / n;
+  const first = points[0].amount[0]; // differences from it, so that the mean of equal amounts is exactly theirs
+  const middle = first + points.reduce((sum, point) => sum + point.runs_n * (point.amount[0] - first), 0) / n;
   let squares = 0;
   for (const point of known) {
     const own = point.cell.spread;
@@ -70,7 +71,7 @@ const PLACES_SAID_N = 2;
 /** From the least to the greatest; machines and results are never set against each other, since more than the task differs. */
 function taskSentence(rows, scale) {
   const known = rows.filter((row) => row.amount && row.amount[0] > 0);
-  if (!known.length) return `No task here has a known ${scale.noun}${whyUnknown()}.`;
+  if (!known.length) return nothingAbove(rows, scale) || `No task here has a known ${scale.noun}${whyUnknown()}.`;
   const text = (row) => `${plain(row.way, 60)} ${scale.show(row.amount)}`;
   if (known.length === 1) return `${text(known[0])} per ${scale.per}, the mean of ${count(known[0].models_n, "model")}.`;
   const places = [...grouped(known, (row) => row.where)].sort((a, b) => b[1].length - a[1].length);
@@ -95,6 +96,7 @@ const NARROW_LABELS = "slice(split(replace(replace(replace(datum.label, ' (', '|
 
 function taskFigure(content, rows, models, rowOf, scale, width) {
   const narrow = width < 560;
+  const title = `${scale.noun === "carbon" ? "Carbon" : "Energy"} by task`;
   const marks = [];
   for (const [name, group] of grouped(models, rowOf)) {
     const ordered = marksOf(group, scale).sort((a, b) => a.value - b.value);
@@ -103,17 +105,18 @@ function taskFigure(content, rows, models, rowOf, scale, width) {
       marks.push({ ...mark, row: name, lane: ordered.length === 1 ? 0.4 : ((i + 0.5) / ordered.length) * 0.8, look: look.get(mark.id) });
     });
   }
-  if (!marks.length) return { id: "tasks", title: "Energy by task", data: {}, spec: {}, empty: `Nothing to draw: no ${scale.noun} is known${whyUnknown()}.` };
+  if (!marks.length) return { id: "tasks", title, data: {}, spec: {}, empty: noMark(models, scale, `no ${scale.noun} is known${whyUnknown()}`) };
   const means = rows.filter((row) => row.amount && row.amount[0] > 0 && row.counted.length > 1).map((row) => {
     const [value, low, high] = scale.of(row.amount);
-    const range = low === null ? "" : ` (95 %: ${number(low)} to ${number(high)})`;
+    const range = low === null ? "" : ` (${scale.level}: ${number(low)} to ${number(high)})`;
     return { row: row.name, lane: 0.92, value, low: low ?? value, high: high ?? value, about: `${plain(row.name, 60)}: mean of ${modelsText(row.counted)} ${number(value)} ${scale.symbol}${range}` };
   });
   const values = [...marks, ...means].flatMap((mark) => [mark.value, mark.low, mark.high]);
   const x = axis("x", "value", scale.title, logEnds(values, narrow ? 4 : 8));
   const names = rows.map((row) => row.name).filter((name) => marks.some((mark) => mark.row === name));
   // Over all results and not those that pass, so that rows keep their height and the drawing can be kept.
-  const most = Math.max(...[...grouped(content.cells, (cell) => [cell.source_i, cell.machine_i, cell.task, cell.purpose].join()).values()].map((group) => distinct(group, (cell) => cell.model).length));
+  const groups = grouped(content.cells, (cell) => [cell.source_i, cell.machine_i, cell.task, cell.purpose].join());
+  const [, most] = extremesOf([...groups.values()].map((group) => distinct(group, (cell) => cell.model).length));
   const left = narrow ? 100 : 140;
   const step = Math.min(150, Math.max((LABEL_LINES_N + narrow) * 14 + 6, LANE_PX * (most + 2)));
   const y = {
@@ -125,8 +128,7 @@ function taskFigure(content, rows, models, rowOf, scale, width) {
   const looks = looksOf("look", MODALITIES, distinct(content.cells, (cell) => cell.modality), null);
   const ink = THEMES.light.ink;
   return {
-    id: "tasks",
-    title: `${scale.noun === "carbon" ? "Carbon" : "Energy"} by task`,
+    id: "tasks", title,
     signals: { ...x.signals, row_names: names },
     data: { marks, means },
     spec: {
@@ -140,7 +142,7 @@ function taskFigure(content, rows, models, rowOf, scale, width) {
     },
     caption: [
       "A mark is a model (mean over its datasets); its line is the 95 % interval of the measurement. Diamond: mean of the models; bar: its 95 % interval (Student's t on logarithms).",
-      provenanceSentence(drawable(models)), ...leftOut(models, scale),
+      ...scale.notes, provenanceSentence(drawable(models)), ...leftOut(models, scale),
       "A click on a mark, or Enter, shows its task alone.",
     ],
     click: (mark) => mark.task && state.set({ task: state.get("task") === mark.task ? "" : mark.task }),
@@ -184,7 +186,14 @@ function taskNotes(content, rows) {
   const rowsShown = known.length > 1 ? [known[0], known.at(-1)] : known;
   const per = { 1000: "1,000 queries", 1: "One query", tokens: "1,000 tokens of answer" }[state.get("per")];
   return shown.map((thing) => {
-    const worth = rowsShown.map((row) => `${number(row.amount[0] / thing.unit_j)} (${plain(row.name, 60)})`);
-    return `${per} in terms of one ${thing.label} (${show(thing.unit_j, "Wh")} each; ${plain(thing.source, 90)}): ${joined(worth)}.`;
+    const worth = rowsShown.map((row) => `${plain(row.name, 60)} ${countText(row.amount, thing)}`);
+    return `${per} in terms of one ${thing.label} (${show(thing.unit_j, "Wh")} each; ${plain(thing.source, 300)}; ${verifiedText(thing.verification)}): ${joined(worth)}.`;
   });
+}
+
+/** How many of a thing, from the fewest of the largest that is published to the most of the smallest. */
+function countText(amount, { unit_j, low, high }) {
+  const known = amount.map((end) => end ?? amount[0]);
+  const [value, fewest, most] = timesRange(known, [1 / unit_j, high && 1 / high, low && 1 / low]);
+  return fewest === most ? number(value) : `${number(value)} (${number(fewest)} to ${number(most)})`;
 }

@@ -36,12 +36,12 @@ function waysRatios(panels, quantiles) {
   return panels.flatMap((panel) => {
     const [prompted, specific] = [true, false].map((which) => drawable(panel.points).filter((point) => isPromptedModel(point) === which));
     if (!prompted.length || !specific.length) return [];
-    return [{ panel, prompted, specific, ratio: ratioOf(middleOf(prompted, quantiles), middleOf(specific, quantiles)) }];
+    return [{ panel, prompted, specific, ratio: ratioOf(middleApart(prompted, quantiles), middleApart(specific, quantiles)) }];
   });
 }
 
 function waysSentence(points, ratios, several, scale) {
-  if (!several.length) return `No dataset here has a known ${scale.noun} of two kinds of models${whyUnknownOf(points)}: there is nothing to compare.`;
+  if (!several.length) return nothingAbove(points, scale) || `No dataset here has a known ${scale.noun} of two kinds of models${whyUnknownOf(points)}: there is nothing to compare.`;
   if (!ratios.length) return `${count(several.length, "dataset")} with several kinds of prompted models, but none with task-specific ones beside them.`;
   const times = (ratio) => `${number(ratio)} times`;
   const need = scale.isCarbon ? "cause" : "need";
@@ -67,7 +67,7 @@ function waysFigure(content, points, panels, several, scale, width) {
   const shown = several.slice(0, PANELS_MAX_N);
   const marks = marksOfRows(shown.flatMap(rowsOfKinds), scale, content.t.quantiles);
   if (!marks.length) {
-    const empty = `Nothing to draw: this figure compares kinds of models on one dataset, and no dataset that passes the filters has a known ${scale.noun} of two kinds${whyUnknownOf(points)}.`;
+    const empty = noMark(points, scale, `this figure compares kinds of models on one dataset, and no dataset that passes the filters has a known ${scale.noun} of two kinds${whyUnknownOf(points)}`);
     return { id: "ways", title, data: {}, spec: {}, empty };
   }
   const narrow = width < 720;
@@ -79,7 +79,7 @@ function waysFigure(content, points, panels, several, scale, width) {
     }),
     caption: [
       `A mark is a model on a dataset; its line is the 95 % interval of the measurement. ${MEAN_MARK}`,
-      provenanceSentence(shown.flatMap((panel) => drawable(panel.points))), ...leftOut(points, scale),
+      ...scale.notes, provenanceSentence(shown.flatMap((panel) => drawable(panel.points))), ...leftOut(points, scale),
       ...leftOutFor([[alone, `${alone === 1 ? "dataset" : "datasets"} with one kind of model`]]),
       ...morePanels(several),
       "A click on a mark, or Enter, pins it; two pinned ones are compared above the figure.",
@@ -96,12 +96,12 @@ function waysModelsMaxN(content) {
 }
 
 function waysKindTable(panels, ratios, scale, quantiles) {
-  const specific = new Map(ratios.map((one) => [one.panel.name, middleOf(one.specific, quantiles)]));
+  const specific = new Map(ratios.map((one) => [one.panel.name, middleApart(one.specific, quantiles)]));
   const rows = panels.flatMap((panel, i) => rowsOfKinds(panel, i)).filter((row) => row.points.length).map((row) => {
-    const amount = middleOf(row.points, quantiles);
+    const [amount, apart] = [middleOf(row.points, quantiles), middleApart(row.points, quantiles)];
     const base = row.row === TASK_SPECIFIC ? null : specific.get(row.panel);
     const size = median(row.points.map((point) => point.parameters_n).filter(Boolean));
-    return { panel: row.panel, kind: row.row, models_n: modelsN(row.points), amount, size, ratio: base ? ratioOf(amount, base) : [null, null, null] };
+    return { panel: row.panel, kind: row.row, models_n: modelsN(row.points), amount, size, ratio: base ? ratioOf(apart, base) : [null, null, null] };
   });
   return {
     id: "ways-kinds", title: `${scale.isCarbon ? "Carbon" : "Energy"} by dataset and kind of model`, rows,
@@ -155,7 +155,7 @@ function waysModelTable(panels, scale) {
       { key: "pin", heading: "compare", screen: true, show: pinButton },
       ...amountColumns(scale),
       { key: "parameters_n", heading: "parameters", show: (row) => parameters(row.parameters_n) },
-      { key: "known_by", heading: "known by", text: true, value: (row) => sharesText(row.shares), show: (row) => sharesText(row.shares) },
+      knownByColumn(),
       settingsColumn(rows),
       ...machineColumn(rows),
     ],
@@ -169,6 +169,7 @@ function pairedRows(content, points) {
   return content.comparisons.filter((one) => passing.has(one.prompted) && passing.has(one.specific)).map((one) => ({
     task: one.prompted.task, set: one.prompted.set, prompted: one.prompted.model, specific: one.specific.model,
     ratio: one.ratio[0], low: one.ratio[1], high: one.ratio[2], repeats_n: one.repeats_n, samples_known: one.samples_known,
+    made_up: one.made_up, known_by: joined(one.made_up.length ? one.made_up : one.provenance),
     prompted_quality: one.prompted.quality, specific_quality: one.specific.quality, metric: one.prompted.metric,
   }));
 }
@@ -181,8 +182,11 @@ function pairedSentence(rows) {
   const samples = row.samples_known ? "on the same samples" : "on samples that the runs do not record";
   const none = row.repeats_n > 1 ? "the sensors leave no interval" : "one repetition: no interval";
   const range = row.low === null ? none : `95\u00a0%: ${number(row.low)} to ${number(row.high)}`;
-  if (row.low !== null && row.low <= 1 && row.high >= 1) return `Repetition by repetition, ${samples}, no difference is shown between ${prompted} and ${specific}: ${number(row.ratio)} times the energy (${range}).`;
-  return `Repetition by repetition, ${samples}, ${prompted} needs ${number(row.ratio)} times the energy of ${specific} (${range}).`;
+  const isShown = row.low === null || row.low > 1 || row.high < 1;
+  const found = isShown
+    ? `${prompted} needs ${number(row.ratio)} times the energy of ${specific} (${range}).`
+    : `no difference is shown between ${prompted} and ${specific}: ${number(row.ratio)} times the energy (${range}).`;
+  return [`Repetition by repetition, ${samples}, ${found}`, madeUpSentence(row.made_up)].filter(Boolean).join(" ");
 }
 
 function pairedTable(rows) {
@@ -198,6 +202,7 @@ function pairedTable(rows) {
       { key: "low", name: "energy_ratio_low", hidden: true },
       { key: "high", name: "energy_ratio_high", hidden: true },
       { key: "repeats_n", name: "pairs_n", heading: "pairs" },
+      { key: "known_by", heading: "known by", text: true },
       { key: "prompted_quality", heading: "quality, prompted" },
       { key: "specific_quality", heading: "quality, task-specific" },
       { key: "metric", heading: "metric", text: true },
