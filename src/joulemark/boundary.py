@@ -22,6 +22,12 @@ DRIFT_RATIO = 0.10  # of the mean of the two idle powers
 DIES_UNSURE = "dies-unsure"
 PLATFORMS_UNSURE = "platforms-unsure"
 BELOW_PARTS = "system-below-parts"
+IDLE_OPEN = "idle-open"
+PART_TIME = "part-time-sensor"
+# What leaves open what an idle window took.
+OPEN = frozenset(
+    {"sampling-gap", "gauge-stood-still", "gauge-below-zero", "wrap-ambiguous", "counter-went-back", "suspended"}
+)
 
 _MEASURED = (Provenance.COUNTER, Provenance.SAMPLED)
 
@@ -121,35 +127,67 @@ def _one_or_all(group: Sequence[ChannelEnergy]) -> ChannelEnergy:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The idle power of a channel, and how well it is known."""
+    """The idle power of a channel, and how well it is known.
+
+    Of ``half_width_w``, that of the mean over the windows, are how they were read and how far it moved between them and
+    inside them. ``less_w`` and ``more_w`` are bounds of what they could not see.
+    """
 
     power_w: float
-    half_width_w: float  # of the mean over the windows, from how they were read and from how far it moved between them
+    half_width_w: float
+    noise_w: float = 0.0  # the part of it that other windows, as long as these together, have by themselves too
+    windows_s: float = 0.0
+    less_w: float = 0.0
+    more_w: float = 0.0
+    reasons: tuple[str, ...] = ()
+
+    def half_width_j(self, duration_s: float) -> float:
+        """The half-width of the idle energy in ``duration_s`` of another time, at 95 %."""
+        own_w = self.noise_w * math.sqrt(self.windows_s / duration_s) if duration_s > 0 else 0.0
+        return math.hypot(self.half_width_w, own_w) * duration_s
 
 
 def baseline(channel: str, idle: Sequence[Measurement]) -> Baseline | None:
     """The idle power of a channel over the windows that know it; ``None`` if none does.
 
     While the work ran, the device's idle power was somewhere between that before and that after: half of their
-    difference is an error like any other. A sensor's tolerance is not: it is the same in the work and beside it.
+    difference is an error like any other. How power went up and down inside the windows says how far that of the work
+    may be from both. A sensor's tolerance is no error: it is the same in the work and beside it. Nor is what a sensor
+    does not see that looks only a share of the time: nothing keeps step with it when nothing runs.
     """
     known = [
-        (energy.energy_j, energy.budget, window.duration_s)
+        (energy.energy_j, energy.budget, window.duration_s, energy)
         for window in idle
         for energy in window.channels
         if energy.name == channel and energy.energy_j is not None and window.duration_s > 0
     ]
     if not known:
         return None
-    duration_s = sum(window_s for _, _, window_s in known)
+    duration_s = sum(window_s for _, _, window_s, _ in known)
     read_j = math.hypot(
-        *(math.hypot(budget.resolution_j, budget.update_j, budget.gap_j, budget.edge_j) for _, budget, _ in known)
+        *(math.hypot(budget.resolution_j, budget.update_j, budget.gap_j, budget.edge_j) for _, budget, _, _ in known)
     )
-    powers_w = [energy_j / window_s for energy_j, _, window_s in known]
+    noise_w = math.hypot(*(budget.noise_j for _, budget, _, _ in known)) / duration_s
+    powers_w = [energy_j / window_s for energy_j, _, window_s, _ in known]
+    unseen_j = [_unseen_j(energy) for _, _, _, energy in known]
     return Baseline(
-        power_w=sum(energy_j for energy_j, _, _ in known) / duration_s,
-        half_width_w=math.hypot(read_j / duration_s, (max(powers_w) - min(powers_w)) / 2),
+        power_w=sum(energy_j for energy_j, _, _, _ in known) / duration_s,
+        half_width_w=math.hypot(read_j / duration_s, (max(powers_w) - min(powers_w)) / 2, noise_w),
+        noise_w=noise_w,
+        windows_s=duration_s,
+        less_w=sum(below_j for below_j, _ in unseen_j) / duration_s,
+        more_w=sum(above_j for _, above_j in unseen_j) / duration_s,
+        reasons=tuple(dict.fromkeys(code for _, _, _, energy in known for code in energy.reasons if code in OPEN)),
     )
+
+
+def _unseen_j(energy: ChannelEnergy) -> tuple[float, float]:
+    """How much less and more than its energy an idle window may have had, beyond what ``baseline`` reckons with."""
+    if energy.energy_j is None or energy.low_j is None or energy.high_j is None or PART_TIME in energy.reasons:
+        return 0.0, 0.0
+    budget, factor = energy.budget, energy.budget.model_factor
+    below_j = energy.energy_j - energy.low_j * factor - budget.half_width_j - budget.edge_j
+    return max(0.0, below_j), max(0.0, energy.high_j / factor - energy.energy_j - budget.half_width_j)
 
 
 def idle_drifted(before: Measurement, after: Measurement) -> bool:
@@ -174,6 +212,7 @@ def _marginal(
     outer: Sequence[ChannelEnergy], absent: tuple[str, ...], duration_s: float, idle: Sequence[Measurement]
 ) -> Total:
     above: list[ChannelEnergy] = []
+    open_n = 0
     missing: list[str] = list(absent)
     for channel in outer:
         if not channel.in_use or channel.component is Component.SYSTEM:
@@ -185,7 +224,9 @@ def _marginal(
                 missing.append("idle")
             continue
         above.append(_above_idle(channel, channel.energy_j, duration_s, rest))
+        open_n += bool(rest.reasons)
     found = _sum(BoundaryName.MARGINAL, above, tuple(dict.fromkeys(missing)))
+    found = replace(found, reasons=(IDLE_OPEN,)) if open_n else found
     # What is not known may be less than its idle power: no bound follows from the others.
     return found if found.energy_j is not None else replace(found, low_j=None, high_j=None)
 
@@ -198,11 +239,11 @@ def _above_idle(channel: ChannelEnergy, energy_j: float, duration_s: float, rest
     above_j = energy_j - rest.power_w * duration_s
     tolerance_j = abs(above_j) * budget.accuracy_j / energy_j if energy_j > 0 else 0.0
     read_j = math.hypot(budget.resolution_j, budget.update_j, budget.gap_j)
-    half_j = math.hypot(read_j, tolerance_j, rest.half_width_w * duration_s)
+    half_j = math.hypot(read_j, tolerance_j, rest.half_width_j(duration_s))
     # What else the interval holds are bounds; at its lower end zero may have cut them off.
     below_j = max(energy_j - budget.half_width_j - channel.low_j * factor, budget.edge_j + budget.unseen_below_j)
-    low_j = above_j - half_j - below_j
-    high_j = above_j + half_j + channel.high_j / factor - energy_j - budget.half_width_j
+    low_j = above_j - half_j - below_j - rest.more_w * duration_s
+    high_j = above_j + half_j + channel.high_j / factor - energy_j - budget.half_width_j + rest.less_w * duration_s
     low_j = low_j / factor if low_j > 0 else low_j * factor
     high_j = max(high_j * factor, high_j / factor)
     return replace(channel, energy_j=above_j, low_j=low_j, high_j=high_j)

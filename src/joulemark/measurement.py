@@ -102,10 +102,13 @@ class ErrorBudget:
     unseen_below_j: float = 0.0  # a bound: how much less may have been drawn while the sensor did not look
     unseen_above_j: float = 0.0  # and how much more
     model_factor: float = 1.0
+    noise_j: float = (
+        0.0  # of an idle window: how far its energy may be from another one's, by how power went up and down
+    )
 
     @property
     def half_width_j(self) -> float:
-        """The additive terms, but for those that are bounds, combined as independent."""
+        """The additive terms of the window's own energy, but for those that are bounds, combined as independent."""
         return math.hypot(self.resolution_j, self.update_j, self.gap_j, self.accuracy_j)
 
 

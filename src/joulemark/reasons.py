@@ -19,13 +19,21 @@ MADE_UP = {"fake-sensor": "fake", "replayed": "replayed"}
 
 REASONS: dict[str, Reason] = {
     "read-failed": Reason("reading the channel failed during the window", "look at the kernel log and run again"),
+    "idle-open": Reason(
+        "a gap, a stuck gauge or a counter set back leaves open what an idle window took: the interval holds that",
+        "run again, or measure longer idle windows",
+    ),
+    "not-readable": Reason(
+        "the counter is there and others of its kind are read, but it may not be opened",
+        "joulemark sensors says which, and what to do",
+    ),
     "device-lost": Reason("the device went away during the window", "reset or replace the board, then run again"),
     "counter-went-back": Reason(
         "the counter went backwards: its driver was reloaded, or it wrapped at a range that is not known",
         "run again; a window that is read in between loses less",
     ),
     "wrap-ambiguous": Reason(
-        "the counter may have wrapped once more between two readings", "call refresh() at least once a minute"
+        "the counter may have wrapped once more between two readings", "call refresh() every fifteen seconds or so"
     ),
     "counter-stood-still": Reason(
         "the counter did not move in a window longer than its update period", "check the driver; use another sensor"

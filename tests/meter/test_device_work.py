@@ -138,6 +138,44 @@ def test_torch_is_asked_where_the_boards_are_amds(
     assert run(tmp_path / "nothing", program, PYTHONPATH=str(tmp_path)) == waited_n
 
 
+@pytest.mark.parametrize("maker", ["hip", "xpu"])
+def test_a_fault_of_a_board_is_the_programs_and_the_window_is_measured(tmp_path: Path, maker: str) -> None:
+    (tmp_path / "torch.py").write_text(f"""
+class version:
+    {maker} = "6.2"
+class board:
+    is_initialized = staticmethod(lambda: True)
+    def synchronize():
+        raise RuntimeError("an illegal memory access was encountered")
+{"cuda" if maker == "hip" else "xpu"} = board
+""")
+    program = """
+        import json, torch
+        import joulemark
+        try:
+            with joulemark.measure() as m:
+                raise MemoryError("the program's own")
+        except MemoryError:
+            pass
+        gpu = [list(one.reasons) for one in m.measurement.channels if one.name == "gpu"]
+        print(json.dumps([m.measurement.duration_s > 0, gpu]))
+    """
+    sysfs = tmp_path / "sys"
+    sysfs.mkdir()
+    found = run(tmp_path / "nothing", program, PYTHONPATH=str(tmp_path), JOULEMARK_SYSFS=str(sysfs))
+    assert found == [True, [["board-not-metered"]]]  # it is used all the same
+
+
+def test_a_torch_that_is_being_imported_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("""
+class version:
+    hip = "6.2"
+from joulemark.meter import Meter
+Meter([]).begin().end()
+""")
+    assert run(tmp_path / "nothing", "import torch; print(1)", PYTHONPATH=str(tmp_path)) == 1
+
+
 def test_a_program_without_a_driver_loads_nothing_for_it(tmp_path: Path) -> None:
     program = """
         import json, sys

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from joulemark.measurement import Channel, Component, Provenance, Quantity
 from joulemark.meter import open_meter
-from joulemark.meter.gauge import Samples, gauge_energy
+from joulemark.meter.gauge import PERIOD_S, Samples, gauge_energy
 from joulemark.meter.sampler import open_sampler
 from joulemark.sensors import Setup
 
@@ -43,6 +44,46 @@ def test_jittered_samples_of_steady_power_give_the_same(steps_s: list[float], po
         taken.append((round(at_s * 1e9), power_w))
     energy = gauge_energy(GAUGE, taken[0][0], taken[-1][0], Samples(taken))
     assert energy.energy_j == pytest.approx(power_w * taken[-1][0] / 1e9)
+
+
+@pytest.mark.parametrize("period_s", [0.05, 0.1, 0.03])
+def test_a_load_that_changes_faster_than_it_is_sampled_is_inside_the_interval(period_s: float) -> None:
+    """5 W and 15 W in turn, as of a model that is shown 20 pictures a second, beside samples at random distances."""
+    chance, inside_n = Random(5), 0
+    for _ in range(400):
+        phase_s, at_s, rows = chance.random() * period_s, 0.0, []
+        while at_s < 5.1:
+            rows.append((round(at_s * 1e9), 15.0 if (at_s + phase_s) % period_s < period_s / 2 else 5.0))
+            at_s += chance.uniform(0.5, 1.5) * PERIOD_S
+        energy = gauge_energy(replace(GAUGE, update_period_s=0.001), 0, 5 * 10**9, Samples(rows))
+        assert energy.low_j is not None
+        assert energy.high_j is not None
+        inside_n += energy.low_j <= 50.0 <= energy.high_j
+        assert energy.high_j - energy.low_j < 25.0
+    assert inside_n >= 0.93 * 400
+
+
+@given(st.floats(0.05, 3), st.floats(0, 1), st.floats(0, 100), st.floats(100, 500), st.booleans())
+def test_what_a_gauge_has_not_shown_yet_is_inside_the_interval(
+    updates_n: float, phase: float, rest_w: float, work_w: float, averages: bool
+) -> None:
+    """Work that begins from rest, on a gauge that shows its last update, or the mean of the time of one."""
+    update_s = 0.5
+    gauge = replace(GAUGE, update_period_s=update_s, power_max_w=500.0)
+
+    def shown_w(at_s: float) -> float:
+        share = min(1.0, max(0.0, at_s / update_s))
+        if not averages:
+            share = float(((at_s / update_s + phase) // 1 - phase) >= 0)
+        return share * work_w + (1 - share) * rest_w
+
+    duration_s = updates_n * update_s
+    rows = [(at_ms * 1_000_000, shown_w(at_ms / 1e3)) for at_ms in range(-1000, 2000, 5)]
+    energy = gauge_energy(gauge, 0, round(duration_s * 1e9), Samples(rows))
+    assert energy.low_j is not None
+    assert energy.high_j is not None
+    assert energy.low_j <= work_w * duration_s <= energy.high_j + 5e-3 * work_w  # a sample's worth
+    assert "window-too-short" in energy.reasons
 
 
 def test_a_gap_is_marked_and_widens_the_interval() -> None:
@@ -96,6 +137,16 @@ def trace(tmp_path: Path, power_w: list[float], step_s: float) -> Path:
     return file
 
 
+def test_samples_are_taken_at_random_distances(tmp_path: Path) -> None:
+    with open_sampler(Setup(requests=(f"replay:{trace(tmp_path, [5.0] * 600, 0.1)}",), sampled=("gpu0",))) as sampler:
+        began_ns = time.monotonic_ns()
+        time.sleep(2.0)
+        rows = sampler.collect(began_ns, time.monotonic_ns())[0]["gpu0"].rows
+    steps_s = [(later_ns - earlier_ns) / 1e9 for (earlier_ns, _), (later_ns, _) in pairwise(rows)]
+    assert len(steps_s) > 20
+    assert max(steps_s) - min(steps_s) > 0.02
+
+
 def test_the_sampler_process_integrates_a_replayed_gauge(tmp_path: Path) -> None:
     file = trace(tmp_path, [120.0] * 600, 0.1)
     with open_meter(Setup(requests=(f"replay:{file}",))) as meter:
@@ -122,7 +173,7 @@ def test_a_trace_that_ends_leaves_the_energy_unknown(tmp_path: Path) -> None:
 
 def test_the_sampler_tells_the_sample_before_and_the_one_after(tmp_path: Path) -> None:
     file = trace(tmp_path, [float(index) for index in range(600)], 0.1)
-    with open_sampler(Setup(requests=(f"replay:{file}",))) as sampler:
+    with open_sampler(Setup(requests=(f"replay:{file}",), sampled=("gpu0",))) as sampler:
         began_ns = time.monotonic_ns()
         time.sleep(1.0)
         ended_ns = time.monotonic_ns()
@@ -156,7 +207,7 @@ def test_the_sampler_ends_with_its_parent(tmp_path: Path) -> None:
 
 def test_modelled_gauges_keep_their_factor() -> None:
     energy = gauge_energy(replace(GAUGE, model_factor=2.0), 0, 10**9, Samples(samples(lambda _: 50.0, 30)))
-    assert energy.high_j == pytest.approx((50 + 0.1 * 50) * 2, rel=0.01)
+    assert energy.high_j == pytest.approx((50 + 0.1 * 50 / 0.9) * 2, rel=0.01)
 
 
 FINE = replace(GAUGE, resolution_w=1e-3, power_max_w=500.0)

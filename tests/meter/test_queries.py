@@ -119,3 +119,27 @@ def test_a_query_that_raises_is_one_all_the_same() -> None:
             query.output_tokens_n = 3
     assert [one.output_tokens_n for one in m.queries] == [None, 3]
     assert all(one.duration_s > 0 for one in m.queries)
+
+
+@needs_simulator
+def test_a_query_that_was_stopped_as_it_began_holds_up_no_other(tmp_path: Path) -> None:
+    program = """
+        from types import ModuleType, SimpleNamespace
+        with joulemark.measure() as m:
+            torch = sys.modules["torch"] = ModuleType("torch")
+            torch.version = SimpleNamespace(hip="6.2")
+            def stopped():
+                raise KeyboardInterrupt
+            torch.cuda = SimpleNamespace(is_initialized=lambda: True, synchronize=stopped)
+            try:
+                with m.query():
+                    raise AssertionError("it has not begun")
+            except KeyboardInterrupt:
+                pass
+            del sys.modules["torch"]
+            with m.query() as query:
+                query.output_tokens_n = 3
+                busy(0.1)
+    """
+    _, queries = run(tmp_path, program)
+    assert [(query["output_tokens_n"], query["method"]) for query in queries] == [(3, "counter")]

@@ -48,7 +48,8 @@ def measuring(trace: Path, tmp_path: Path, script: str) -> Iterator[subprocess.P
     """``joulemark measure`` of a shell script that creates the file "started" first, once that is there."""
     started = tmp_path / "started"
     process = subprocess.Popen(
-        [BINARY, "measure", "--json", "--idle", "0", "--sensors", f"replay:{trace}", "--", "sh", "-c",
+        ["env", "--default-signal=INT", BINARY, "measure", "--json", "--idle", "0",
+         "--sensors", f"replay:{trace}", "--", "sh", "-c",
          f"touch {started}; {script}"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0,
     )  # fmt: skip
@@ -140,3 +141,123 @@ def test_a_fork_that_lives_on_holds_up_nobody(tmp_path: Path, ending: str) -> No
         finally:
             os.killpg(process.pid, signal.SIGKILL)  # the fork
     assert errors.read_text() == ""
+
+
+def program(trace: Path, code: str, folder: Path) -> Any:
+    """What a program around one meter prints, started in ``folder``."""
+    head = f"""
+        import json, os, signal, socket, sys, threading, time
+        from joulemark.meter import open_meter
+        from joulemark.sensors import Setup
+        SETUP = Setup(requests=("replay:{trace}",))
+
+        def known(measurement):
+            (channel,) = measurement.channels
+            return channel.energy_j is not None
+
+        def window(meter, duration_s=0.2):
+            opened = meter.begin()
+            time.sleep(duration_s)
+            return opened.end()
+    """
+    text = textwrap.dedent(head) + textwrap.dedent(code)
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, check=False, timeout=60, cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def test_windows_of_several_threads_may_end_at_once(trace: Path, tmp_path: Path) -> None:
+    code = """
+        together, found = threading.Barrier(4), []
+        def work():
+            for _ in range(8):
+                opened = meter.begin()
+                time.sleep(0.2)
+                together.wait()
+                found.append(known(opened.end()))
+        with open_meter(SETUP) as meter:
+            threads = [threading.Thread(target=work) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        print(json.dumps(found))
+    """
+    assert program(trace, code, tmp_path) == [True] * 32
+
+
+def test_an_answer_that_nobody_waited_for_is_not_that_of_the_next_window(trace: Path, tmp_path: Path) -> None:
+    code = """
+        class Enough(Exception):
+            pass
+        def enough(signum, frame):
+            raise Enough
+        signal.signal(signal.SIGALRM, enough)
+        with open_meter(SETUP) as meter:
+            interrupted_n = 0
+            for wait_s in (1e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3) * 4:
+                opened = meter.begin()
+                time.sleep(0.02)
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, wait_s)
+                    opened.end()
+                except Enough:
+                    interrupted_n += 1
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            print(json.dumps([interrupted_n > 0, *(known(window(meter)) for _ in range(3))]))
+    """
+    assert program(trace, code, tmp_path) == [True, True, True, True]
+
+
+def test_a_program_with_many_open_files_measures_too(trace: Path, tmp_path: Path) -> None:
+    code = """
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2048, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        files = [open("/dev/null") for _ in range(1100)]
+        with open_meter(SETUP) as meter:
+            print(json.dumps(known(window(meter))))
+    """
+    assert program(trace, code, tmp_path) is True
+
+
+def test_modules_beside_the_program_are_not_the_samplers(trace: Path, tmp_path: Path) -> None:
+    (tmp_path / "signal.py").write_text("raise RuntimeError('not for the sampler')\n")
+    done = subprocess.run(
+        [BINARY, "measure", "--json", "--idle", "0", "--sensors", f"replay:{trace}", "--", "sleep", "0.3"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["channels"][0]["energy_j"] == pytest.approx(36.0, rel=0.2)
+
+
+def test_a_fork_leaves_the_sampler_to_its_parent(trace: Path, tmp_path: Path) -> None:
+    code = """
+        with open_meter(SETUP) as meter:
+            opened = meter.begin()
+            child = os.fork()
+            if child == 0:
+                forked = window(meter, 0.1)
+                sys.exit(7 if known(forked) else 0)  # its gauges are unknown there
+            _, status = os.waitpid(child, 0)
+            time.sleep(0.3)
+            print(json.dumps([os.waitstatus_to_exitcode(status), known(opened.end()), known(window(meter))]))
+    """
+    assert program(trace, code, tmp_path) == [0, True, True]
+
+
+def test_the_samplers_processor_time_is_that_of_the_window(trace: Path, tmp_path: Path) -> None:
+    code = """
+        with open_meter(SETUP) as meter:
+            first = window(meter, 0.3)
+            outer = meter.begin()
+            time.sleep(1.5)
+            inner = window(meter, 0.1)
+            print(json.dumps([first.harness_cpu_s, inner.harness_cpu_s, outer.end().harness_cpu_s]))
+    """
+    first_s, inner_s, outer_s = program(trace, code, tmp_path)
+    assert 0 < inner_s < outer_s
+    assert first_s < outer_s  # the start of the sampler is in none

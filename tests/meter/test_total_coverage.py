@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from joulemark.boundary import Total, total
-from joulemark.measurement import BoundaryName, Channel, Component
+from joulemark.measurement import BoundaryName, Channel, Component, Measurement, Provenance, Quantity
 from joulemark.meter import Meter
+from joulemark.meter.gauge import Samples, gauge_energy
 from joulemark.sensors.fake import VirtualClock, energy_until_j, known_energy_channel
 
 WINDOWS_N = 400
@@ -97,3 +99,66 @@ def test_what_is_above_an_idle_power_that_drifts_is_covered() -> None:
     assert covered_n >= 0.93 * WINDOWS_N
     # The middle error is more than a sixth of its half-width: the interval is not for show.
     assert sorted(error_j / half_j for error_j, half_j in zip(errors, widths, strict=True))[WINDOWS_N // 2] > 1 / 6
+
+
+@pytest.mark.parametrize(
+    ("work_s", "idle_s", "spread_w", "lasts_s"), [(10, 1, 2, 0.1), (10, 5, 2, 1), (10, 10, 4, 0.5)]
+)
+def test_what_is_above_an_idle_power_that_goes_up_and_down_is_covered(
+    work_s: float, idle_s: float, spread_w: float, lasts_s: float
+) -> None:
+    """Other work of 20 W in the mean, before and after and beside the 60 W that are looked for."""
+    rng = random.Random(f"{work_s} {idle_s} {spread_w} {lasts_s}")
+    covered_n, widths_j, errors_j = 0, [], []
+    for _ in range(WINDOWS_N):
+        clock = VirtualClock()
+        steps = [
+            (lasts_s, max(0.0, rng.gauss(20, spread_w))) for _ in range(round((work_s + 2 * idle_s) / lasts_s) + 5)
+        ]
+
+        def read(clock: VirtualClock = clock, steps: Profile = tuple(steps)) -> int:
+            at_s = clock() // 1_000_000 / 1e3
+            worked_s = max(0.0, min(at_s, idle_s + work_s) - idle_s)
+            return int((energy_until_j(steps, at_s) + 60 * worked_s) * 1e6)
+
+        meter = Meter([replace(known_energy_channel(clock, steps), read=read)], clock=clock)
+        before = meter.idle(idle_s, sleep=clock.sleep)
+        window = meter.begin()
+        clock.sleep(work_s)
+        measurement = window.end()
+        after = meter.idle(idle_s, sleep=clock.sleep)
+        found = total(measurement, BoundaryName.MARGINAL, (before, after))
+        covered_n += covers(found, 60 * work_s)
+        assert found.low_j is not None
+        assert found.high_j is not None
+        widths_j.append((found.high_j - found.low_j) / 2)
+        errors_j.append(abs((found.energy_j or 0.0) - 60 * work_s))
+    assert covered_n >= 0.93 * WINDOWS_N
+    assert sorted(widths_j)[WINDOWS_N // 2] < 6 * sorted(errors_j)[WINDOWS_N // 2]
+
+
+def test_what_an_idle_window_does_not_know_is_in_what_is_above_it() -> None:
+    gauge = Channel(
+        "gpu0", Component.GPU, Provenance.SAMPLED, Quantity.POWER, lambda: 0.0, "a board",
+        update_period_s=0.1, power_max_w=700.0, resolution_w=1e-3,
+    )  # fmt: skip
+
+    def measured(power_w: float, silent: range = range(0), noise_w: float = 0.1) -> Measurement:
+        rows = [(n * 50_000_000, power_w + n % 3 * noise_w) for n in range(201) if n not in silent]
+        return Measurement("", 10.0, (gauge_energy(gauge, 0, 10 * 10**9, Samples(rows)),), 0.0)
+
+    def above(idle: Measurement) -> Total:
+        return total(measured(300.0), BoundaryName.MARGINAL, (idle, idle))
+
+    known, gapped, stuck = (
+        above(measured(60.0)),
+        above(measured(60.0, range(60, 150))),
+        above(measured(60.0, noise_w=0)),
+    )
+    assert (known.reasons, gapped.reasons, stuck.reasons) == ((), ("idle-open",), ("idle-open",))
+    assert covers(known, 2400.0)
+    for found in (gapped, stuck):  # the board may have drawn all it can where nobody saw it
+        assert found.low_j is not None
+        assert found.high_j is not None
+        assert found.low_j < 3000 - 60 * 5.5 - 700 * 4.5 + 50
+        assert found.high_j > 2400 + 60 * 4.4

@@ -151,6 +151,56 @@ def test_a_reset_is_not_taken_for_a_wrap() -> None:
     assert "counter-went-back" in energy.reasons
 
 
+WRAP_N = 262_143_328_851  # of RAPL: what 100 W draw in 44 minutes
+
+
+def set_back(clock: VirtualClock, start_j: float, at_s: float) -> Channel:
+    """100 W on a counter that is set back to zero at ``at_s``."""
+
+    def read() -> int:
+        now_s = clock() / 1e9
+        return round((start_j + 100 * now_s if now_s < at_s else 100 * (now_s - at_s)) * 1e6) % WRAP_N
+
+    return replace(known_energy_channel(clock, ((1.0, 100.0),), wrap_n=WRAP_N), read=read)
+
+
+@pytest.mark.parametrize("start_j", [0.0, 150e3, 200e3])
+def test_a_wrap_of_a_power_that_the_window_does_not_have_is_a_reset(start_j: float) -> None:
+    clock = VirtualClock()
+    energy = window(set_back(clock, start_j, 100.0), clock, 600.0, refreshes_n=20)
+    assert "counter-went-back" in energy.reasons
+    assert energy.low_j is not None
+    assert energy.high_j is not None
+    assert energy.low_j <= 60_000 <= energy.high_j
+    assert energy.energy_j == pytest.approx(60_000, rel=0.01)
+
+
+@pytest.mark.parametrize("refreshes_n", [0, 3])
+def test_the_counters_of_a_machine_that_was_suspended_start_anew(refreshes_n: int) -> None:
+    clock, slept_ns = VirtualClock(), [0]
+    meter = Meter([set_back(clock, 240e3, 70.0)], clock=clock, asleep=lambda: slept_ns[0])
+    opened = meter.begin()
+    for _ in range(refreshes_n + 1):
+        if clock() > 0:
+            opened.refresh()
+        clock.sleep(120 / (refreshes_n + 1))
+    slept_ns[0] = 3_600_000_000_000
+    energy = only(opened.end())
+    assert {"counter-went-back", "suspended"} <= set(energy.reasons)
+    assert energy.low_j is not None
+    assert energy.high_j is not None
+    assert energy.low_j <= 12_000 <= energy.high_j
+    assert "suspended" not in only(meter.begin().end()).reasons  # it slept before this one
+
+
+def test_a_wrap_under_a_load_that_changes_is_one() -> None:
+    clock = VirtualClock()
+    channel = known_energy_channel(clock, ((60.0, 40.0), (60.0, 110.0)), wrap_n=WRAP_N)
+    clock.sleep(WRAP_N * 1e-6 / 75 - 30)
+    energy = window(channel, clock, 300.0, refreshes_n=9)
+    assert energy.reasons == ("fake-sensor",)
+
+
 def failing_on(reading_n: int, clock: VirtualClock) -> Channel:
     true, count = known_energy_channel(clock, STEADY), iter(range(1, 100))
 

@@ -1,6 +1,6 @@
 """What the ``amdsmi`` package offers, over boards described in a file: copied to a path as ``amdsmi.py`` by the tests.
 
-``boards.json`` beside it lists ``{"name", "uuid", "bdf", "energy": {…} or null, "power": {…} or null}``; null raises.
+``boards.json`` beside it lists ``{"name", "bdf", "energy": {…} or null, "power": {…} or null}``; null raises.
 An accumulator above zero has moved by one count whenever it is read, unless its board is ``"frozen"``.
 """
 
@@ -51,10 +51,6 @@ def amdsmi_get_processor_handles() -> list[int]:
 
 def amdsmi_get_gpu_asic_info(handle: int) -> dict[str, Any]:
     return {"market_name": _field(handle, "name")}
-
-
-def amdsmi_get_gpu_device_uuid(handle: int) -> Any:
-    return _field(handle, "uuid")
 
 
 def amdsmi_get_gpu_device_bdf(handle: int) -> Any:

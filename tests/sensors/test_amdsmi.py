@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,11 @@ COUNT_J = 2**-16
 NO_POWER = {"socket_power": "N/A", "current_socket_power": 0, "average_socket_power": 0xFFFF}
 
 
-def board(count: int | str | None, uuid: str | None = "", **fields: Any) -> dict[str, Any]:
+def board(count: int | str | None, **fields: Any) -> dict[str, Any]:
     energy = (
         None if count is None else {"energy_accumulator": count, "counter_resolution": RESOLUTION_UJ, "timestamp": 1}
     )
-    known = {"name": "MI250X", "uuid": uuid, "bdf": None, "energy": energy, "power": NO_POWER, "frozen": False}
+    known = {"name": "MI250X", "bdf": None, "energy": energy, "power": NO_POWER, "frozen": False}
     return known | fields
 
 
@@ -157,7 +158,7 @@ def test_partitions_of_a_board_are_counted_once(smi: Path, tmp_path: Path, monke
 
 
 def test_a_board_that_fails_takes_no_other_along(smi: Path, tmp_path: Path) -> None:
-    write(smi, board(1, name=None), board(5, uuid=None))
+    write(smi, board(1, name=None), board(5))
     with amdsmi(machine(tmp_path)) as found:
         (channel,) = found.channels
         assert "not supported" in said(found)["amd-gpu0"]
@@ -178,7 +179,13 @@ def test_without_the_driver_nothing_is_imported(smi: Path, tmp_path: Path) -> No
         (None, None, {0, 1, 2, 3}),
         ("2,3", None, {2, 3}),
         ("2,3", "1", {3}),
-        ("GPU-c", None, {2}),
+        ("GPU-c0ff", None, {2}),
+        ("gpu-C0FF00000000000C", None, {2}),  # as people type it
+        ("GPU-abb", None, {0}),  # the first letters are enough where they are of one board only
+        ("GPU-ab", None, set()),
+        ("1,GPU-XX,2", None, {1}),
+        ("1,1,2", None, {1}),
+        ("²", None, set()),
         ("", None, set()),
         (None, "-1", set()),
         (None, "0,9,1", {0}),
@@ -186,13 +193,14 @@ def test_without_the_driver_nothing_is_imported(smi: Path, tmp_path: Path) -> No
     ],
 )
 def test_visible_boards(rocr: str | None, hip: str | None, expected: set[int]) -> None:
-    assert boards_in_use(["GPU-a", "GPU-b", "GPU-c", "GPU-d"], rocr, hip) == expected
+    uuids = ["GPU-abba00000000000a", "GPU-abcd00000000000b", "GPU-c0ff00000000000c", "GPU-dada00000000000d"]
+    assert boards_in_use(uuids, rocr, hip) == expected
 
 
 def test_what_cuda_calls_visible_counts_unless_hip_says_otherwise(
     smi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(smi, board(1, "GPU-a"), board(2, "GPU-b"))
+    write(smi, board(1), board(2))
     with amdsmi(machine(tmp_path, "1")) as found:
         assert [channel.in_use for channel in found.channels] == [False, True]
         assert found.channels[0].reasons == ("device-order-assumed",)
@@ -265,10 +273,37 @@ def test_one_card_or_cards_that_somebody_chose_need_no_telling(
 ) -> None:
     write(smi, board(5), board(0))  # two dies of one card
     assert counted(window(machine(tmp_path))) == [(True, False)]
-    write(smi, board(5, "GPU-a"), board(6, "GPU-b"))
+    write(smi, board(5, bdf="0000:c1:00.0"), board(6, bdf="0000:C3:00.0"))
     assert counted(window(machine(tmp_path, ""))) == [(False, False)] * 2
-    monkeypatch.setenv("ROCR_VISIBLE_DEVICES", "GPU-b")
+    monkeypatch.setenv("ROCR_VISIBLE_DEVICES", "GPU-5FF36708541C8EC0")
+    assert counted(window(machine(tmp_path))) == [(True, True)] * 2  # of neither an id is known
+    for address, unique_id in (("0000:c1:00.0", "23a6cd0d658d72b6"), ("0000:c3:00.0", "5ff36708541c8ec0")):
+        device = tmp_path / "bus" / "pci" / "devices" / address
+        device.mkdir(parents=True)
+        (device / "unique_id").write_text(f"{unique_id}\n")
     assert counted(window(machine(tmp_path))) == [(False, False), (True, False)]
+
+
+def test_a_library_that_fails_to_close_costs_nothing(smi: Path, tmp_path: Path) -> None:
+    write(smi, board(1_000_000))
+    offer(smi, "\n\ndef amdsmi_shut_down():\n    STARTED.pop()\n    raise AmdSmiLibraryException('busy')\n")
+    assert window(machine(tmp_path)).channels[0].energy_j is not None
+
+
+@pytest.mark.parametrize("failing", ["def amdsmi_get_processor_handles():\n    raise AmdSmiLibraryException('no')\n"])
+def test_where_boards_cannot_be_listed_the_drivers_gauges_are_there(smi: Path, tmp_path: Path, failing: str) -> None:
+    write(smi, board(1_000_000))
+    offer(smi, failing)
+    gauge(tmp_path, 0, power1_average="87000000")
+    with amdsmi(machine(tmp_path)) as found:
+        assert [channel.read() for channel in found.channels] == [87.0]
+        assert "lists no boards" in said(found)["amdsmi"]
+
+
+def test_what_another_process_samples_is_sampled_here(smi: Path, tmp_path: Path) -> None:
+    write(smi, board(1_000_000, power=NO_POWER | {"socket_power": 90}), board(5))
+    with amdsmi(replace(machine(tmp_path), sampled=("amd-gpu0",))) as found:
+        assert [channel.quantity for channel in found.channels] == [Quantity.POWER, Quantity.ENERGY]
 
 
 COUNTING = """

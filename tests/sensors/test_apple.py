@@ -37,6 +37,8 @@ def test_the_report_counts() -> None:
         ("DIE_1_CPU Energy", ("cpu-die-1", Component.CPU)),
         ("ANE0", ("ane0", Component.BOARD)),
         ("DRAM", ("dram", Component.DRAM)),
+        ("DRAM0_1", ("dram0_1", Component.DRAM)),  # of an Ultra
+        ("ANE0_1", ("ane0_1", Component.BOARD)),
         ("PACC0_CPU", None),  # inside CPU Energy
         ("GPU SRAM", None),
     ],

@@ -75,7 +75,7 @@ def test_a_counter_is_compared_between_ticks_that_were_surely_seen(waiting_s: fl
 def test_a_power_that_varies_is_no_disagreement(gauge_period_s: float, waits: bool) -> None:
     """Neither are a gauge with updates of its own and a program that has to wait, before the counter or the gauge."""
     ratios = []
-    for seed in range(60):
+    for seed in range(20):
         counter_ratio, disagrees = compared(seed, SQUARE, gauge_period_s, waits=waits)
         assert not disagrees, seed
         ratios.append(counter_ratio)
@@ -84,7 +84,7 @@ def test_a_power_that_varies_is_no_disagreement(gauge_period_s: float, waits: bo
 
 @pytest.mark.parametrize("waits", [False, True])
 def test_a_counter_that_counts_something_else_is_found(waits: bool) -> None:
-    for seed in range(60):
+    for seed in range(20):
         counter_ratio, disagrees = compared(seed, STEADY, 0.1, scale=1.3, waits=waits)
         assert disagrees, seed
         assert counter_ratio == pytest.approx(1.3, abs=0.05)

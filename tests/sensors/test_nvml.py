@@ -122,6 +122,12 @@ def test_numbers_are_those_of_the_boards_that_answer(tmp_path: Path) -> None:
     assert in_use(beyond) == []  # there never were so many
 
 
+@pytest.mark.parametrize(("asked", "ours"), [("0,0", []), ("²", []), ("1,²", ["gpu1"])])
+def test_entries_that_cuda_does_not_take(tmp_path: Path, asked: str, ours: list[str]) -> None:
+    (said,) = show(nvml_shim(tmp_path, same_boards(2)), *visible(asked))
+    assert in_use(said) == ours
+
+
 @pytest.mark.parametrize(("lost", "asked"), [(0, "2"), (2, "2"), (0, "2,0")])
 def test_where_the_board_asked_for_is_not_there_all_count_and_say_so(tmp_path: Path, lost: int, asked: str) -> None:
     boards = same_boards(3)
@@ -348,6 +354,37 @@ spec.loader.exec_module(real)
 LACKING = ("NVMLLibraryMismatchError", "nvmlDeviceGetC2cModeInfoV")
 globals().update({name: value for name, value in vars(real).items() if name[:2] != "__" and name not in LACKING})
 """
+
+
+@pytest.mark.parametrize(("visible", "missing"), [(None, ["gpu0", "gpu1"]), ("", [])])
+def test_boards_that_nothing_can_read_are_missing_and_not_zero(
+    tmp_path: Path, visible: str | None, missing: list[str]
+) -> None:
+    """Those of which the driver tells in /proc, where the package is not the one that is needed."""
+    (tmp_path / "pynvml.py").write_text("")
+    for address in ("0000:17:00.0", "0000:65:00.0"):
+        (tmp_path / "proc" / "driver" / "nvidia" / "gpus" / address).mkdir(parents=True)
+    code = """
+        import json, sys
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[1])
+        from joulemark.boundary import total
+        from joulemark.measurement import BoundaryName
+        from joulemark.meter import open_meter
+        from joulemark.sensors import Setup
+        proc, visible = Path(sys.argv[1], "proc"), json.loads(sys.argv[2])
+        setup = Setup(proc=proc, requests=("fake", "nvml"), visible_devices=visible)
+        with open_meter(setup) as meter:
+            device = total(meter.begin().end(), BoundaryName.DEVICE)
+        print(json.dumps([name for name in device.missing if name.startswith("gpu")]))
+    """
+    shim = nvml_shim(tmp_path, same_boards(2))
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), tmp_path, json.dumps(visible)],
+        env=os.environ | shim.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == missing
 
 
 def test_an_old_module_is_named_and_takes_nothing_else_along(tmp_path: Path) -> None:

@@ -97,6 +97,39 @@ def test_an_unknown_sensor_names_those_there_are() -> None:
         pass
 
 
+def test_a_sensor_is_asked_for_once() -> None:
+    requests = ("system:command=echo 1", "rapl", "system:command=echo 2")
+    with pytest.raises(SensorError, match="asked for 2 times"), open_sensors(Setup(requests=requests)):
+        pass
+
+
+@pytest.mark.parametrize("first", ["package-0", "package-0-die-0"])
+def test_a_package_and_its_dies_are_one_counter_whoever_names_it(tmp_path: Path, first: str) -> None:
+    """Linux 6.10 to 6.11 may call AMD's counter a package in one interface and a die in another."""
+    zone(tmp_path, "intel-rapl:0", first, 5)
+    (tmp_path / "cpuinfo").write_text("vendor_id : AuthenticAMD\n")
+    monitor = tmp_path / "class" / "hwmon" / "hwmon0"
+    monitor.mkdir(parents=True)
+    for name, text in (("name", "amd_energy"), ("energy1_label", "Esocket0"), ("energy1_input", "5")):
+        (monitor / name).write_text(f"{text}\n")
+    with open_sensors(Setup(sysfs=tmp_path, proc=tmp_path, requests=("rapl", "hwmon"))) as found:
+        assert [channel.name for channel in found.channels] == [first]
+    with open_sensors(Setup(sysfs=tmp_path, proc=tmp_path, requests=("hwmon",))) as found:
+        assert [channel.name for channel in found.channels] == ["package-0"]
+
+
+def test_an_apu_whose_package_may_not_be_read_stands_for_the_processor(tmp_path: Path) -> None:
+    """The usual laptop without privileges: no model beside the gauge, which reads the processor too."""
+    device = tmp_path / "class" / "drm" / "card0" / "device"
+    monitor = device / "hwmon" / "hwmon3"
+    monitor.mkdir(parents=True)
+    (tmp_path / "module" / "amdgpu").mkdir(parents=True)
+    for name, text in (("name", "amdgpu"), ("power1_input", "25000000"), ("in1_label", "vddnb")):
+        (monitor / name).write_text(f"{text}\n")
+    with open_sensors(Setup(sysfs=tmp_path, visible_devices=None)) as found:
+        assert [(channel.name, channel.part_of) for channel in found.channels] == [("amd-apu0", None)]
+
+
 def test_a_meter_at_the_wall_contains_psys(tmp_path: Path) -> None:
     zone(tmp_path, "intel-rapl:0", "psys", 0)
     with open_meter(Setup(sysfs=tmp_path, requests=("rapl", "system:command=echo 100"))) as meter:

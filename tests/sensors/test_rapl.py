@@ -98,6 +98,54 @@ def test_a_counter_of_whole_joules_may_wait_for_one(tmp_path: Path) -> None:
     assert measured(tmp_path, lambda: None, duration_s=0.2)["psys"].reasons == ("counter-stood-still",)
 
 
+def test_the_kernel_numbers_zones_in_hexadecimal(tmp_path: Path) -> None:
+    """drivers/powercap/powercap_sys.c: ``%s:%x``, as the eleventh package shows."""
+    for package in range(12):
+        zone(tmp_path, f"intel-rapl:{package:x}", f"package-{package}", package)
+        zone(tmp_path, f"intel-rapl:{package:x}:0", "dram", package)
+    zone(tmp_path, "intel-rapl:dummy", "package-99", 1)
+    with found(tmp_path) as here:
+        read = {channel.name: channel.read() for channel in here.channels}
+    assert read == {f"{name}-{package}": package for package in range(12) for name in ("package", "dram")}
+
+
+@pytest.mark.parametrize("made_by", ["GenuineIntel", "AuthenticAMD"])
+@pytest.mark.parametrize("shut", ["intel-rapl:1", "intel-rapl:0:0"])
+def test_a_package_that_may_not_be_read_beside_one_that_is_leaves_the_total_open(
+    tmp_path: Path, made_by: str, shut: str
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"vendor_id : {made_by}\n")
+    files = []
+    for package in (0, 1):
+        files.append(zone(tmp_path, f"intel-rapl:{package}", f"package-{package}", 5) / "energy_uj")
+        files.append(zone(tmp_path, f"intel-rapl:{package}:0", "dram", 5) / "energy_uj")
+    file = tmp_path / "class" / "powercap" / shut / "energy_uj"
+    file.unlink()
+    file.symlink_to(file)  # one that root cannot open either
+    with open_sensors(Setup(sysfs=tmp_path, proc=tmp_path, requests=("rapl",))) as here:
+        opened = Meter(here.channels).begin()
+        time.sleep(0.2)
+        for path in files:
+            if path != file:
+                path.write_text("50000005\n")
+        device = total(opened.end(), BoundaryName.DEVICE)
+    name = "package-1" if shut == "intel-rapl:1" else "dram-0"
+    assert (device.energy_j, device.high_j, device.missing) == (None, None, (name,))
+    assert device.low_j is not None
+    assert device.low_j > 100  # what the other three have counted
+
+
+def test_a_part_of_a_package_that_may_not_be_read_is_not_the_processor(tmp_path: Path) -> None:
+    package = zone(tmp_path, "intel-rapl:0", "package-0", 5) / "energy_uj"
+    zone(tmp_path, "intel-rapl:0:0", "core", 5)
+    package.unlink()
+    package.symlink_to(package)
+    with open_sensors(Setup(sysfs=tmp_path, proc=tmp_path, requests=("modelled-cpu", "rapl"))) as here:
+        device = total(Meter(here.channels).begin().end(), BoundaryName.DEVICE)
+    assert {channel.name: channel.part_of for channel in here.channels} == {"core-0": "package-0", "package-0": None}
+    assert device.missing[-1] == "package-0"
+
+
 def test_nested_folders_are_the_same_zones(tmp_path: Path) -> None:
     zone(tmp_path, "intel-rapl/intel-rapl:0", "package-0", 1)
     zone(tmp_path, "intel-rapl/intel-rapl:0", "package-0", 1)
@@ -162,7 +210,7 @@ def test_no_permission_names_the_file_and_the_command(tmp_path: Path) -> None:
     (absence,) = json.loads(done.stdout)
     assert absence["source"] == "package-0"
     assert absence["why"] == "permission denied"
-    assert absence["remedy"] == f"sudo chmod o+r {path / 'energy_uj'}"
+    assert absence["remedy"] == f"sudo chmod o+r {tmp_path}/class/powercap/*/energy_uj"
 
 
 def test_a_measured_processor_hides_the_modelled_one(tmp_path: Path) -> None:
@@ -374,4 +422,4 @@ def test_a_zone_that_states_its_power_says_how_soon_it_may_wrap(tmp_path: Path) 
     (path / "constraint_1_power_limit_uw").write_text("187500000\n")
     zone(tmp_path, "intel-rapl:1", "package-1")
     with found(tmp_path) as here:
-        assert [channel.power_max_w for channel in here.channels] == [375.0, 2000.0]
+        assert [channel.power_max_w for channel in here.channels] == [375.0, 1000.0]

@@ -125,11 +125,57 @@ def trace(folder: Path, samples: object, **fields: object) -> Path:
         ([[0, float("inf")]], {}),
         ([[0, 5]], {"component": "heart"}),
         ([[0, 5]], {"colour": "red"}),
+        ([[float("nan"), 5]], {}),
+        ([[0, 5]], {"gauge": 5}),
+        ([[0, 5]], {"name": 5}),
+        ([[0, 5]], {"device": 7}),
+        ([[0, 5]], {"count_j": "x"}),
+        ([[0, 5]], {"wrap_n": "5"}),
+        ([[0, 5]], {"wrap_n": 0}),
+        ([[0, 5]], {"update_period_s": "a"}),
+        ([[0, 5]], {"seen_ratio": 0}),
+        ([[0, 5]], {"model_factor": 0}),
+        ([[0, 5]], {"power_max_w": None}),
+        ([[0, 5]], {"in_use": "no"}),
+        ([[0, 5]], {"part_of": ["a"]}),
+        ([[0, 5]], {"reasons": 5}),
     ],
 )
 def test_a_wrong_trace_is_refused(tmp_path: Path, samples: object, fields: dict[str, object]) -> None:
     with pytest.raises(SensorError, match=r"trace\.json"):
         read_trace(trace(tmp_path, samples, **fields), time.monotonic_ns)
+
+
+def test_two_channels_of_one_name_are_refused(tmp_path: Path) -> None:
+    file = trace(tmp_path, [[0, 5]])
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(content | {"channels": content["channels"] * 2}))
+    with pytest.raises(SensorError, match="two channels"):
+        read_trace(file, time.monotonic_ns)
+
+
+@pytest.mark.alone
+def test_a_counter_and_a_gauge_of_one_trace_keep_step(tmp_path: Path) -> None:
+    """The gauge is read by another process, whose trace began when this one's did."""
+    power_w = [20.0 if index < 60 else 220.0 for index in range(400)]  # in steps of 10 ms
+    energy_j = [sum(power_w[:index]) * 0.01 for index in range(400)]
+    shared = {"component": "gpu", "device": "d", "update_period_s": 0.01}
+    channels = [
+        shared | {"name": "counter", "provenance": "counter", "quantity": "energy",
+                  "samples": [[index * 0.01, value] for index, value in enumerate(energy_j)]},
+        shared | {"name": "gauge", "provenance": "sampled", "quantity": "power",
+                  "samples": [[index * 0.01, value] for index, value in enumerate(power_w)]},
+    ]  # fmt: skip
+    file = tmp_path / "trace.json"
+    file.write_text(json.dumps({"schema_version": 1, "channels": channels}))
+    with open_meter(Setup(requests=(f"replay:{file}",))) as meter:
+        window = meter.begin()
+        time.sleep(1.0)
+        counter, gauge = window.end().channels
+    assert counter.energy_j is not None
+    assert gauge.low_j is not None
+    assert gauge.high_j is not None
+    assert gauge.low_j <= counter.energy_j <= gauge.high_j
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 99, "channels": []}'])

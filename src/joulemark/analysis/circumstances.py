@@ -159,10 +159,11 @@ def _add_channels(
         factor = budget.model_factor
         # What would be the interval without tolerance and factor.
         read_j = math.hypot(budget.resolution_j, budget.update_j, budget.gap_j)
-        others_j = math.hypot(read_j, rest.half_width_w * window.duration_s)
+        others_j = math.hypot(read_j, rest.half_width_j(window.duration_s))
         change_j = others_j - math.hypot(read_j, budget.accuracy_j)
-        below_j = max(0.0, energy_j - low_j * factor + change_j)
-        sides.append((channel.component, below_j, max(0.0, high_j / factor - energy_j + change_j)))
+        below_j = max(0.0, energy_j - low_j * factor + change_j + rest.more_w * window.duration_s)
+        above_j = max(0.0, high_j / factor - energy_j + change_j + rest.less_w * window.duration_s)
+        sides.append((channel.component, below_j, above_j))
         above_idle_j = energy_j - rest.power_w * window.duration_s
         all_j += above_idle_j
         share.energy_j += above_idle_j / queries_n

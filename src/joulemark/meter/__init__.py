@@ -6,8 +6,10 @@ process of its own.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from joulemark.measurement import Measurement
 from joulemark.meter.window import Meter, Window
@@ -19,6 +21,7 @@ __all__ = ["Meter", "Window", "measure", "open_meter"]
 @contextmanager
 def open_meter(setup: Setup) -> Iterator[Meter]:
     """Open the sensors of ``setup``, and a sampler if any of them is a gauge."""
+    setup = replace(setup, opened_ns=time.monotonic_ns())
     with open_sensors(setup) as found:
         meter = Meter(found.channels, found.absences)
         if not meter.gauges:
@@ -26,7 +29,8 @@ def open_meter(setup: Setup) -> Iterator[Meter]:
             return
         from joulemark.meter.sampler import open_sampler
 
-        with open_sampler(setup) as sampler:
+        sampled = tuple(channel.name for channel in meter.gauges)
+        with open_sampler(replace(setup, sampled=sampled)) as sampler:
             yield Meter(found.channels, found.absences, sample=sampler.collect)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import ModuleType
 
 from joulemark.sensors import linker_finds
@@ -86,13 +87,18 @@ def _loaded_driver() -> Callable[[], bool] | None:
 def _wait_through_torch(torch: ModuleType) -> bool:
     """AMD (which torch calls cuda as well), Intel and Apple boards, if the program has used them; whether it has."""
     used, version = False, getattr(torch, "version", None)
-    if getattr(version, "hip", None) and torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-        used = True
-    if getattr(version, "xpu", None) and torch.xpu.is_initialized():
-        torch.xpu.synchronize()
-        used = True
-    if sys.platform == "darwin" and torch.backends.mps.is_available():
-        torch.mps.synchronize()
-        used = used or torch.mps.current_allocated_memory() > 0
+    # Waiting meets the faults of earlier work, which are the program's to handle; torch may be half imported as well.
+    with suppress(Exception):
+        if getattr(version, "hip", None) and torch.cuda.is_initialized():
+            used = True
+            torch.cuda.synchronize()
+    with suppress(Exception):
+        if getattr(version, "xpu", None) and torch.xpu.is_initialized():
+            used = True
+            torch.xpu.synchronize()
+    if sys.platform == "darwin":
+        with suppress(Exception):
+            if torch.backends.mps.is_available():
+                used = used or torch.mps.current_allocated_memory() > 0
+                torch.mps.synchronize()
     return used

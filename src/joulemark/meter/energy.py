@@ -3,8 +3,9 @@
 The interval of a window at 95 % is built from the resolution (one count at each edge), the update period (at each
 edge the reading is stale by an unknown part of it), gaps between samples, the vendor's tolerance, and the factor of a
 model. A reading is stale by U(0, u) at each edge: the window gets the energy of up to u before it began, and lacks that
-of up to u before it ended. The term is u times the window's mean power P. With steady power the error is P times a
-triangular variable on (-u, u), so that u P bounds it; a window that starts from idle is low by up to u P.
+of up to u before it ended. The term is u times the power P of the window. With steady power the error is P times a
+triangular variable on (-u, u), so that u P bounds it; a window that starts from idle is low by up to u P. What was
+counted is then the energy of a part of the window only, of T - u at least: P is taken over that.
 
 A sensor that looks only at a share s of the time says nothing about the rest, in which a load that keeps step with it
 may draw anything from nothing to the most that the device can. These two bounds are added to the interval: they do
@@ -18,9 +19,12 @@ from dataclasses import dataclass, replace
 from joulemark.measurement import Channel, ChannelEnergy, ErrorBudget
 
 UPDATES_MIN_N = 10  # a window with fewer updates of its sensor is marked
+UNLIKE_RATIO = (
+    3.0  # a wrap that makes that much more power of the time around it than the rest of the window has is none
+)
+REST_RATIO = 0.1  # of that time: what the rest has to last at least to be compared
 LEAST_POWER_W = 10.0  # of a device whose counter moves in steps so coarse that it may seem to stand still
 EDGES_RATIO, EDGES_S = 0.005, 1e-3  # of a window, and at all: where reading around it takes longer, it is marked
-UPDATES_FEW_N = 5  # a window with fewer may have drawn noticeably more power than was counted
 
 
 @dataclass(slots=True)
@@ -32,6 +36,15 @@ class Edge:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Wrap:
+    """Two readings of which the later one is lower, which was taken for a wrap."""
+
+    counts: float  # that it moved if it has wrapped
+    since_zero: float  # and if it was set back
+    between_s: float
+
+
 @dataclass(slots=True)
 class Moved:
     """How far a counter has moved since a window began, from reading to reading."""
@@ -41,6 +54,7 @@ class Moved:
     lost_counts: float = 0.0  # of ``counts``, those of that time: what the counter had counted again at its end
     lost_max_j: float = 0.0  # at most drawn in that time, beyond these
     ambiguous: bool = False  # it may have wrapped more often
+    wraps: tuple[Wrap, ...] = ()
 
     def advance(self, channel: Channel, before: Edge, now: Edge) -> None:
         """Add what ``channel`` moved between two readings."""
@@ -49,18 +63,40 @@ class Moved:
         step = unwrapped(channel, before, now)
         if step is not None:
             self.ambiguous |= may_have_wrapped_more(channel, before, now, step)
+            if before.value is not None and now.value is not None and now.value < before.value:
+                between_s = (now.at_ns - before.at_ns) / 1e9
+                self.wraps += (Wrap(step, now.value, between_s),)
         elif before.value is not None and now.value is not None:
-            step = now.value  # it started anew from zero
-            between_s = (now.at_ns - before.at_ns) / 1e9
-            longest_s = between_s + (channel.update_period_s or 0.0)
-            lost_max_j = channel.power_max_w * longest_s - step * channel.count_j
-            if lost_max_j < 0:  # more than can be drawn: it did not start from zero
-                step = None
-            else:
-                self.lost_s += between_s
-                self.lost_counts += step
-                self.lost_max_j += lost_max_j
+            step = self._set_back(channel, now.value, (now.at_ns - before.at_ns) / 1e9)
         self.counts = None if step is None else self.counts + step
+
+    def _set_back(self, channel: Channel, since_zero: float, between_s: float) -> float | None:
+        """The counts of a counter that started anew from zero; ``None`` where that is more than can be drawn."""
+        longest_s = between_s + (channel.update_period_s or 0.0)
+        lost_max_j = channel.power_max_w * longest_s - since_zero * channel.count_j
+        if lost_max_j < 0:
+            return None
+        self.lost_s += between_s
+        self.lost_counts += since_zero
+        self.lost_max_j += lost_max_j
+        return since_zero
+
+    def doubt(self, channel: Channel, duration_s: float, suspended: bool) -> None:
+        """Take for set back what was taken for a wrap and is not likely to be one.
+
+        The registers of a machine that was ``suspended`` start anew. Else a wrap shows the power of the rest of the
+        window, and a counter that was set back any power at all.
+        """
+        for wrap in self.wraps:
+            if self.counts is None:
+                break
+            rest_s = duration_s - wrap.between_s
+            rest_w = (self.counts - wrap.counts) / rest_s if rest_s > 0 else 0.0
+            unlike = rest_s > REST_RATIO * wrap.between_s and wrap.counts > UNLIKE_RATIO * rest_w * wrap.between_s
+            if suspended or unlike:
+                step = self._set_back(channel, wrap.since_zero, wrap.between_s)
+                self.counts = None if step is None else self.counts - wrap.counts + step
+        self.wraps = ()
 
     def join(self, later: Moved) -> None:
         """Add what was moved after this."""
@@ -69,6 +105,7 @@ class Moved:
         self.lost_counts += later.lost_counts
         self.lost_max_j += later.lost_max_j
         self.ambiguous |= later.ambiguous
+        self.wraps += later.wraps
 
 
 def unwrapped(channel: Channel, before: Edge, after: Edge) -> float | None:
@@ -87,8 +124,8 @@ def unwrapped(channel: Channel, before: Edge, after: Edge) -> float | None:
 
 
 def shortest_window_s(channel: Channel, relative_error: float) -> float:
-    """How long a window must be for the update period to cost at most ``relative_error``: u / L at steady power."""
-    return (channel.update_period_s or 0.0) / relative_error
+    """How long a window must be for the update period to cost at most ``relative_error`` L: u (1 + 1 / L)."""
+    return (channel.update_period_s or 0.0) * (1 + 1 / relative_error)
 
 
 def may_have_wrapped_more(channel: Channel, before: Edge, after: Edge, moved: float) -> bool:
@@ -134,7 +171,7 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges
     power_w = energy_j / duration_s if duration_s > 0 else 0.0
     budget = ErrorBudget(
         resolution_j=channel.resolution_j,
-        update_j=update_period_s * _edge_power_w(channel, energy_j, duration_s),
+        update_j=update_period_s * edge_power_w(channel, energy_j, duration_s),
         edge_j=edges_s * power_w,
         accuracy_j=channel.accuracy_ratio * energy_j,
         model_factor=channel.model_factor,
@@ -156,16 +193,12 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges
     return known
 
 
-def _edge_power_w(channel: Channel, energy_j: float, duration_s: float) -> float:
-    """The power to reckon with in an update that is not counted: that of the window.
+def edge_power_w(channel: Channel, energy_j: float, duration_s: float) -> float:
+    """The power to reckon with in an update that is not in a reading: that of the time that surely is.
 
-    In a window of a few updates the energy that was not counted lowers this power too, so it is taken over the time
-    that was surely counted, and is the most that the device can draw where there is none.
+    It is the most that the device can draw where there is no such time.
     """
-    update_period_s = channel.update_period_s or 0.0
-    if duration_s >= UPDATES_FEW_N * update_period_s:
-        return energy_j / duration_s if duration_s > 0 else 0.0
-    counted_s = duration_s - update_period_s
+    counted_s = duration_s - (channel.update_period_s or 0.0)
     return min(channel.power_max_w, energy_j / counted_s) if counted_s > 0 else channel.power_max_w
 
 

@@ -1,9 +1,12 @@
 """The sampler: a process that reads power gauges, so that a busy interpreter does not delay it.
 
-``python -m joulemark.meter.sampler`` takes the setup as one JSON line on standard input and opens the sensors itself.
-Each further line ``begin_ns end_ns`` is answered with one JSON line: the samples around that window, why a gauge gave
-none, and the CPU time spent so far. It ends at an empty line, when its standard input does, or when the program that
-started it is gone: a fork of that program may hold the input open for longer.
+It takes the setup as one JSON line on standard input and opens the sensors itself, to read what the setup says is
+sampled. Each further line ``begin_ns end_ns`` is answered with one JSON line: that window, the samples around it, why a
+gauge gave none, and the CPU time spent in it. It ends at an empty line, when its standard input does, or when the
+program that started it is gone: a fork of that program may hold the input open for longer.
+
+The time between samples varies at random about :data:`~joulemark.meter.gauge.PERIOD_S`: at equal steps a load that
+keeps step with them (20 or 40 pictures a second) would show one of its phases for ever.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from array import array
 from bisect import bisect_left, bisect_right
@@ -20,18 +24,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import uniform
 from typing import IO
 
 from joulemark.failures import ReadFailure
 from joulemark.measurement import Channel, Quantity
-from joulemark.meter.gauge import Samples
+from joulemark.meter.gauge import PERIOD_S, Samples
 from joulemark.sensors import Setup, open_sensors
 
-PERIOD_S = 0.05
+JITTER_RATIO = 0.5  # of the period, to either side
 SAMPLES_MAX_N = 2_000_000  # more than a day of one gauge, in 32 MB
 DROPPED_N = SAMPLES_MAX_N // 10  # at once, the oldest, when there are more
-ANSWER_MAX_S = 8.0  # longer than any gauge takes to answer
+ANSWER_MAX_S = 8.0  # of silence: longer than any gauge takes to answer
 END_MAX_S = 2.0  # for closing the sensors
+
+# With -m or a plain -c the folder it starts in would come first, and modules of any name be taken from there.
+PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from joulemark.meter.sampler import main; main()"
 
 
 @dataclass(slots=True)
@@ -47,38 +55,46 @@ class _Taken:
 class Sampler:
     """The parent's end of the sampler."""
 
-    __slots__ = ("_cpu_s", "_pending", "_process")
+    __slots__ = ("_asking", "_owner", "_pending", "_process")
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._asking = threading.Lock()  # windows of several threads may end at once
+        self._owner = os.getpid()
         self._process = process
-        self._pending = b""
-        self._cpu_s = 0.0
+        self._pending = bytearray()
 
     def ready(self) -> bool:
         """Wait until it has opened its sensors and taken the first sample; whether it has."""
         return self._line() is not None
 
     def collect(self, began_ns: int, ended_ns: int) -> tuple[dict[str, Samples], float]:
-        """Samples of each gauge around a window, and the sampler's CPU seconds since the last call.
+        """Samples of each gauge around a window, and the sampler's CPU seconds in it.
 
-        A sampler that has ended, or does not answer and is ended for that, gives none.
+        A sampler that has ended, or does not answer and is ended for that, gives none; nor does one of the process
+        that this one is a fork of.
         """
-        try:
-            os.write(self._input(), b"%d %d\n" % (began_ns, ended_ns))
-            answer = json.loads(self._line() or "{}")
-        except (OSError, ValueError):
+        if os.getpid() != self._owner:
             return {}, 0.0
-        cpu_s = float(answer.get("cpu_s", self._cpu_s))
-        used_s, self._cpu_s = cpu_s - self._cpu_s, cpu_s
+        with self._asking:
+            try:
+                os.write(self._input(), b"%d %d\n" % (began_ns, ended_ns))
+                answer = json.loads(self._line() or "{}")
+                # One that was interrupted as it waited has left an answer that nobody wants any more.
+                while answer and answer["window"] != [began_ns, ended_ns]:
+                    answer = json.loads(self._line() or "{}")
+            except (OSError, ValueError):
+                return {}, 0.0
         samples = {
             name: Samples([(at_ns, power_w) for at_ns, power_w in rows], answer["failures"].get(name))
             for name, rows in answer.get("samples", {}).items()
         }
-        return samples, used_s
+        return samples, float(answer.get("cpu_s", 0.0))
 
     def end(self) -> None:
-        """Let it close its sensors and end; it is killed if it takes too long over that."""
-        with suppress(OSError):  # it has ended already
+        """Let it close its sensors and end; it is killed if it takes too long over that. A fork leaves it alone."""
+        if os.getpid() != self._owner:
+            return
+        with suppress(OSError, ValueError):  # it has ended already
             os.write(self._input(), b"\n")
         try:
             self._process.wait(END_MAX_S)
@@ -96,24 +112,29 @@ class Sampler:
     def _line(self) -> str | None:
         """The next line it says; ``None`` if it ends instead, or says nothing for too long and is killed."""
         assert self._process.stdout is not None
-        answers, deadline_s = self._process.stdout.fileno(), time.monotonic() + ANSWER_MAX_S
-        while b"\n" not in self._pending:
-            if not select.select([answers], [], [], max(0.0, deadline_s - time.monotonic()))[0]:
+        answers = self._process.stdout.fileno()
+        told = select.poll()  # select() takes no descriptor beyond 1023
+        told.register(answers, select.POLLIN)
+        searched_n = 0
+        while (end_i := self._pending.find(b"\n", searched_n)) < 0:
+            searched_n = len(self._pending)
+            if not told.poll(ANSWER_MAX_S * 1000):
                 self._process.kill()  # a late answer would be taken for that of the next window
                 return None
             chunk = os.read(answers, 1 << 20)
             if not chunk:
                 return None
             self._pending += chunk
-        line, _, self._pending = self._pending.partition(b"\n")
-        return line.decode()
+        line = self._pending[:end_i].decode()
+        del self._pending[: end_i + 1]
+        return line
 
 
 @contextmanager
 def open_sampler(setup: Setup) -> Iterator[Sampler]:
-    """Start a sampler on the gauges of ``setup`` and end it with the context."""
+    """Start a sampler on the gauges that ``setup`` names, and end it with the context."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "joulemark.meter.sampler"],
+        [sys.executable, "-c", PROGRAM, *sys.path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,
@@ -131,12 +152,13 @@ def open_sampler(setup: Setup) -> Iterator[Sampler]:
 
 
 def _encode(setup: Setup) -> str:
-    return json.dumps([str(setup.sysfs), str(setup.proc), setup.requests, setup.visible_devices])
+    told = [setup.requests, setup.visible_devices, setup.sampled, setup.opened_ns]
+    return json.dumps([str(setup.sysfs), str(setup.proc), *told])
 
 
 def _decode(line: str) -> Setup:
-    sysfs, proc, requests, visible_devices = json.loads(line)
-    return Setup(Path(sysfs), Path(proc), tuple(requests), visible_devices)
+    sysfs, proc, requests, visible_devices, sampled, opened_ns = json.loads(line)
+    return Setup(Path(sysfs), Path(proc), tuple(requests), visible_devices, sampled=tuple(sampled), opened_ns=opened_ns)
 
 
 def _take(gauges: list[Channel], samples: dict[str, _Taken]) -> None:
@@ -160,12 +182,35 @@ def _around(taken: _Taken, began_ns: int, ended_ns: int) -> list[tuple[int, floa
     return list(zip(taken.at_ns[first_i:end_i], taken.power_w[first_i:end_i], strict=True))
 
 
-def _answer(samples: dict[str, _Taken], began_ns: int, ended_ns: int) -> dict[str, object]:
-    return {
-        "samples": {name: _around(taken, began_ns, ended_ns) for name, taken in samples.items()},
-        "failures": {name: taken.failure for name, taken in samples.items() if taken.failed_ns >= began_ns},
-        "cpu_s": time.process_time(),
-    }
+@dataclass(slots=True)
+class _Spent:
+    """The sampler's CPU time at instants of the monotonic clock, in order."""
+
+    at_ns: array[int] = field(default_factory=lambda: array("q"))
+    cpu_ns: array[int] = field(default_factory=lambda: array("q"))
+
+    def note(self) -> None:
+        """Keep what has been spent by now."""
+        if len(self.at_ns) == SAMPLES_MAX_N:
+            del self.at_ns[:DROPPED_N], self.cpu_ns[:DROPPED_N]
+        self.at_ns.append(time.monotonic_ns())
+        self.cpu_ns.append(time.process_time_ns())
+
+    def within_s(self, began_ns: int, ended_ns: int) -> float:
+        """CPU seconds between two instants, to within a sample at each."""
+        first_i = max(0, bisect_right(self.at_ns, began_ns) - 1)
+        last_i = min(len(self.at_ns) - 1, bisect_left(self.at_ns, ended_ns))
+        return max(0, self.cpu_ns[last_i] - self.cpu_ns[first_i]) / 1e9
+
+
+def _answer(samples: dict[str, _Taken], spent: _Spent, began_ns: int, ended_ns: int) -> Iterator[str]:
+    """The answer in pieces, gauge by gauge: those of a day take seconds to write."""
+    failures = {name: taken.failure for name, taken in samples.items() if taken.failed_ns >= began_ns}
+    told = {"window": [began_ns, ended_ns], "failures": failures, "cpu_s": spent.within_s(began_ns, ended_ns)}
+    yield json.dumps(told)[:-1] + ', "samples": {'
+    for index, (name, taken) in enumerate(samples.items()):
+        yield f"{', ' if index else ''}{json.dumps(name)}: {json.dumps(_around(taken, began_ns, ended_ns))}"
+    yield "}}\n"
 
 
 def serve(requests: IO[bytes], answers: IO[str]) -> None:
@@ -173,18 +218,22 @@ def serve(requests: IO[bytes], answers: IO[str]) -> None:
     parent = os.getppid()
     setup = _decode(requests.readline().decode())
     with open_sensors(setup) as found:
-        gauges = [channel for channel in found.channels if channel.quantity is Quantity.POWER]
-        samples = {channel.name: _Taken() for channel in gauges}
+        gauges = [one for one in found.channels if one.quantity is Quantity.POWER and one.name in setup.sampled]
+        samples, spent = {channel.name: _Taken() for channel in gauges}, _Spent()
+        spent.note()
         _take(gauges, samples)
         print("ready", file=answers, flush=True)
         due_ns, pending = time.monotonic_ns(), b""
         while True:
-            due_ns = max(due_ns + round(PERIOD_S * 1e9), time.monotonic_ns())
+            if time.monotonic_ns() >= due_ns:  # what was asked for in between puts off nothing
+                step_s = PERIOD_S * uniform(1 - JITTER_RATIO, 1 + JITTER_RATIO)
+                due_ns = max(due_ns + round(step_s * 1e9), time.monotonic_ns())
             wait_s = max(0.0, (due_ns - time.monotonic_ns()) / 1e9)
             readable, _, _ = select.select([requests], [], [], wait_s)
             if os.getppid() != parent:
                 return
             _take(gauges, samples)
+            spent.note()
             if not readable:
                 continue
             chunk = os.read(requests.fileno(), 65536)
@@ -195,9 +244,11 @@ def serve(requests: IO[bytes], answers: IO[str]) -> None:
                 if not line:
                     return
                 began_ns, ended_ns = (int(part) for part in line.split())
-                print(json.dumps(_answer(samples, began_ns, ended_ns)), file=answers, flush=True)
+                for piece in _answer(samples, spent, began_ns, ended_ns):
+                    print(piece, end="", file=answers, flush=True)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve the program at the other end of standard input and output."""
     with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stdin:
         serve(stdin, sys.stdout)

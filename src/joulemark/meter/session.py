@@ -27,11 +27,11 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
-from types import TracebackType
+from types import AsyncGeneratorType, GeneratorType, TracebackType
 
 from joulemark.measurement import BoundaryName, Measurement
 from joulemark.meter import Meter, Window, open_meter
@@ -58,7 +58,7 @@ class NotMeasured(RuntimeError):
 
 
 class Overlapping(RuntimeError):
-    """A query began inside another one: their energies cannot be told apart."""
+    """A query began inside another one, or a block inside itself: their energies cannot be told apart."""
 
 
 @dataclass(slots=True)
@@ -81,6 +81,17 @@ class _Queries:
     open: bool = False
 
 
+@dataclass(slots=True)
+class _Block:
+    """A block that has begun. Only the process that began it reads its counters, one thread after the other."""
+
+    window: Window
+    pid: int = field(default_factory=os.getpid)
+    thread: int = field(default_factory=threading.get_ident)
+    reading: threading.RLock = field(default_factory=threading.RLock)  # a signal's handler may end what it interrupts
+    others_read: bool = False  # threads that did not begin it
+
+
 class Session:
     """One measured block. As a decorator it measures each call; ``calls`` of the decorated function keeps them."""
 
@@ -88,14 +99,15 @@ class Session:
         self._align = align
         self.windows: dict[str, list[Measurement]] = {}
         self._queries = _Queries([], [], [])
-        self._thread: int | None = None
-        self._window: Window | None = None
+        self._block: _Block | None = None
         self._measurement: Measurement | None = None
 
     @property
     def measurement(self) -> Measurement:
-        """The whole block. Raises :class:`NotMeasured` before it has ended."""
+        """The whole block. Raises :class:`NotMeasured` before it has ended, and in a child forked inside it."""
         if self._measurement is None:
+            if self._block is not None and self._begun() is None:
+                raise NotMeasured("the block began before this process was forked: the process that began it ends it")
             raise NotMeasured("the block has not ended: read the measurement after the with statement")
         return self._measurement
 
@@ -118,18 +130,23 @@ class Session:
         A RAPL counter wraps after 262 kJ on many machines. Between two readings one wrap is made up for; where there
         is room for another one, the energy is marked ``wrap-ambiguous`` and bounded by the most that can be drawn.
         """
-        if self._window is not None:
-            self._window.refresh()
+        block = self._begun()
+        if block is not None and block.reading.acquire(blocking=False):  # else another thread is at it
+            try:
+                block.others_read |= block.thread != threading.get_ident()
+                block.window.refresh()
+            finally:
+                block.reading.release()
 
     @contextmanager
     def window(self, name: str) -> Iterator[None]:
         """A named window inside the block; names may repeat, windows may nest."""
-        opened = _meter().begin()
+        opened, windows = _meter().begin(), self.windows
         self.refresh()
         try:
             yield
         finally:
-            self.windows.setdefault(name, []).append(opened.end())
+            windows.setdefault(name, []).append(opened.end())
             self._follow(opened)
 
     @contextmanager
@@ -145,21 +162,21 @@ class Session:
                 "a query began inside another one: let them follow one another, or measure a batch as one"
             )
         state.open = True
-        if state.lap is None and (length_s := lap_s(_meter())) is not None:
-            state.lap, state.lap_first_i = _meter().begin(), len(state.durations_s)
-            state.lap_due_s = time.perf_counter() + length_s
-        query = Query()
-        before_s = time.perf_counter()
         try:
-            yield query
+            self._begin_lap(state)
+            query = Query()
+            before_s = time.perf_counter()
+            try:
+                yield query
+            finally:
+                ended_s = time.perf_counter()
+                state.durations_s.append(ended_s - before_s)
+                state.tokens_n.append(query.output_tokens_n)
+                if state.lap is not None and ended_s >= state.lap_due_s and self._begun() is not None:
+                    self._end_lap(state.lap)
+                self.refresh()
         finally:
-            ended_s = time.perf_counter()
-            state.durations_s.append(ended_s - before_s)
-            state.tokens_n.append(query.output_tokens_n)
             state.open = False
-            if state.lap is not None and ended_s >= state.lap_due_s:
-                self._end_lap(state.lap)
-            self.refresh()
 
     @property
     def queries(self) -> tuple[QueryEnergy, ...]:
@@ -191,6 +208,11 @@ class Session:
             )
         )
 
+    def _begin_lap(self, state: _Queries) -> None:
+        if state.lap is None and self._begun() is not None and (length_s := lap_s(_meter())) is not None:
+            state.lap, state.lap_first_i = _meter().begin(), len(state.durations_s)
+            state.lap_due_s = time.perf_counter() + length_s
+
     def _end_lap(self, opened: Window) -> None:
         state = self._queries
         state.laps.append(Lap(state.lap_first_i, len(state.durations_s), opened.end()))
@@ -198,59 +220,80 @@ class Session:
         self._follow(opened)
 
     def _follow(self, inner: Window) -> None:
-        """Readings of a window inside the block are readings of the block; those of other threads come out of order."""
-        if self._window is not None and self._thread == threading.get_ident():
-            self._window.follow(inner)
+        """Readings of a window inside the block are readings of the block; those of two threads come out of order."""
+        block = self._begun()
+        if block is None or block.thread != threading.get_ident() or not block.reading.acquire(blocking=False):
+            return
+        try:
+            if not block.others_read:
+                block.window.follow(inner)
+        finally:
+            block.reading.release()
+
+    def _begun(self) -> _Block | None:
+        """The open block, unless it is that of the process this one was forked from, with whose meter it ends."""
+        block = self._block
+        return block if block is not None and block.pid == os.getpid() else None
 
     def start(self) -> Session:
         """Begin the block where no ``with`` statement can stand, in callbacks for example; :meth:`stop` ends it."""
         return self.__enter__()
 
     def stop(self) -> Measurement:
-        """End the block that :meth:`start` began. Raises :class:`NotMeasured` where none was begun."""
+        """End the block that :meth:`start` began. Raises :class:`NotMeasured` where none is open."""
+        if self._block is None:
+            raise NotMeasured("no block is open: start() begins one, and stop() ends it once")
         self.__exit__(None, None, None)
         return self.measurement
 
     def __enter__(self) -> Session:
-        """Open the window."""
-        self._thread = threading.get_ident()
-        self._queries = _Queries([], [], [])
-        self._window = _meter().begin(self._align)
+        """Open the window; what was measured before is forgotten. Raises :class:`Overlapping` while a block is open."""
+        if self._begun() is not None:
+            raise Overlapping(
+                "this block has begun and not ended: measure a part of it with its window(name), "
+                "or with another joulemark.measure()"
+            )
+        self.windows, self._queries = {}, _Queries([], [], [])
+        self._measurement = self._block = None
+        self._block = _Block(_meter().begin(self._align))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the window, also when the block raised."""
-        if self._window is not None:
-            self._measurement = self._window.end()
-            self._window = None
+        if (block := self._begun()) is None:
+            return
+        self._block = None
+        with block.reading:
+            measured = block.window.end()
+        inner_s = 0.0
+        if not _meter().gauges:  # a sampler's time is that of the whole block already, and in that of its windows too
+            # Threads may end windows meanwhile: a list of them is made at once.
+            parts = [window for named in list(self.windows.values()) for window in named]
+            parts += [lap.measurement for lap in self._queries.laps]
+            inner_s = sum(part.harness_cpu_s for part in parts)
+        self._measurement = replace(measured, harness_cpu_s=measured.harness_cpu_s + inner_s)
         if self._queries.lap is not None:
             self._end_lap(self._queries.lap)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Decorate ``function``: each call is measured and appended to its attribute ``calls``.
 
-        A call of an ``async`` function lasts until it has been awaited; what other tasks do meanwhile is in it.
-        Raises :class:`TypeError` for a generator, of which most is done after the call.
+        A call that gives something to await lasts until that has been awaited; what other tasks do meanwhile is in it.
+        Raises :class:`TypeError` for a generator, of which most is done after the call, or when the call gives one.
         """
-        from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+        from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isgeneratorfunction
 
         calls: list[Measurement] = []
+        name = getattr(function, "__qualname__", repr(function))
         if isgeneratorfunction(function) or isasyncgenfunction(function):
-            raise TypeError(
-                f"{getattr(function, '__qualname__', function)} is a generator and works while others ask it: "
-                "put the loop that asks it into `with joulemark.measure():`"
-            )
+            raise _works_later(name)
         if iscoroutinefunction(function):
 
             @wraps(function)
             async def awaited(*args: _P.args, **kwargs: _P.kwargs) -> object:
-                opened = _meter().begin(self._align)
-                try:
-                    return await function(*args, **kwargs)
-                finally:
-                    calls.append(opened.end())
+                return await _until_awaited(name, calls, _meter().begin(self._align), function(*args, **kwargs))
 
             awaited.calls = calls  # type: ignore[attr-defined]
             return awaited  # type: ignore[return-value]  # what awaits it gets what it got before
@@ -259,12 +302,45 @@ class Session:
         def measured(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             opened = _meter().begin(self._align)
             try:
-                return function(*args, **kwargs)
-            finally:
+                answer = function(*args, **kwargs)
+            except BaseException:
                 calls.append(opened.end())
+                raise
+            if not isawaitable(answer):
+                _refuse_generator(name, answer)
+                calls.append(opened.end())
+                return answer
+            if hasattr(answer, "add_done_callback"):  # a task goes on by itself, and who gets it may cancel it
+                answer.add_done_callback(lambda _: calls.append(opened.end()))
+                return answer
+            return _until_awaited(name, calls, opened, answer)  # type: ignore[return-value]
 
         measured.calls = calls  # type: ignore[attr-defined]
         return measured
+
+
+async def _until_awaited(name: str, calls: list[Measurement], opened: Window, answer: Awaitable[object]) -> object:
+    """What ``answer`` gives to who awaits it, and then the end of the window."""
+    try:
+        given = await answer
+    except BaseException:
+        calls.append(opened.end())
+        raise
+    _refuse_generator(name, given)
+    calls.append(opened.end())
+    return given
+
+
+def _refuse_generator(name: str, answer: object) -> None:
+    if isinstance(answer, (GeneratorType, AsyncGeneratorType)):
+        raise _works_later(name)
+
+
+def _works_later(name: str) -> TypeError:
+    return TypeError(
+        f"{name} gives a generator, which works while others ask it: "
+        "put the loop that asks it into `with joulemark.measure():`"
+    )
 
 
 def measure(align: bool = False) -> Session:
@@ -297,10 +373,15 @@ def _meter() -> Meter:
                 stack = ExitStack()
                 meter = stack.enter_context(open_meter(setup_from_environment()))
                 _opened = (os.getpid(), meter, stack)
-                atexit.register(_close, os.getpid(), stack)
+                # In a forked child as well, where its sampler is left alone: later on half of Python would be gone.
+                atexit.register(stack.close)
     return _opened[1]
 
 
-def _close(pid: int, stack: ExitStack) -> None:
-    if pid == os.getpid():
-        stack.close()
+def _open_anew() -> None:
+    """In a forked child, which has no other thread of its parent: nobody would end what one of them had begun."""
+    global _opening
+    _opening = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_open_anew)

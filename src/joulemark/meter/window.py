@@ -38,16 +38,25 @@ IDLE_READINGS_N = 10  # of a gauge in an idle window
 IDLE_ERRORS_N = 4.3  # standard errors of their mean: one in a thousand is further off, on either side (Student, 9)
 
 UNMETERED = "board-not-metered"  # the reason code of a board that is used and that no sensor reads
+SUSPENDED = "suspended"
+SUSPENDED_NS = 100_000_000
 UNTOLD = "all-boards-counted"  # the reason code of boards of which nobody said whether they are ours
 
 # A counter that wraps is read again at the latest when this share of its range may have passed.
 KEEP_ALIVE_SHARE = 0.25
 
 
+def _asleep_ns() -> int:
+    """How long the machine has been suspended since it started: the boot-time clock goes on then (clock_gettime(2))."""
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    return 0 if boottime is None else time.clock_gettime_ns(boottime) - time.monotonic_ns()
+
+
 class Meter:
     """Open channels, ready to measure windows; windows may nest and overlap."""
 
     __slots__ = (
+        "_asleep",
         "_clock",
         "_sample",
         "absences",
@@ -67,6 +76,7 @@ class Meter:
         *,
         sample: Sample | None = None,
         clock: Clock = time.monotonic_ns,
+        asleep: Clock = _asleep_ns,
     ) -> None:
         self.channels = tuple(channels)
         self.absences = tuple(absences)
@@ -86,6 +96,7 @@ class Meter:
         self.keep_alive_ns = round(min(wraps_s) * KEEP_ALIVE_SHARE * 1e9) if wraps_s else None
         self._sample = sample
         self._clock = clock
+        self._asleep = asleep
 
     def without(self, component: Component) -> Meter:
         """The same channels, those of ``component`` as metered but not ours."""
@@ -95,7 +106,7 @@ class Meter:
             else channel
             for channel in self.channels
         ]
-        return Meter(channels, self.absences, sample=self._sample, clock=self._clock)
+        return Meter(channels, self.absences, sample=self._sample, clock=self._clock, asleep=self._asleep)
 
     def calibrated(self, sleep: Callable[[float], None] = time.sleep) -> Meter:
         """The same channels, those slow counters with a longer update period that are seen to be slower than stated.
@@ -114,7 +125,7 @@ class Meter:
             else channel
             for channel in self.channels
         ]
-        return Meter(channels, self.absences, sample=self._sample, clock=self._clock)
+        return Meter(channels, self.absences, sample=self._sample, clock=self._clock, asleep=self._asleep)
 
     def begin(
         self, align: bool = False, sleep: Callable[[float], None] = time.sleep, readings: Readings | None = None
@@ -125,7 +136,7 @@ class Meter:
         after it has ended, so that a window shorter than some twenty of them is measured better; see
         :mod:`joulemark.meter.ticks`. What is read in the window anyway is kept in ``readings``, for its trace.
         """
-        return Window(self, self._clock, self._sample, sleep if align else None, readings)
+        return Window(self, self._clock, self._asleep, self._sample, sleep if align else None, readings)
 
     def idle(
         self, duration_s: float, sleep: Callable[[float], None] = time.sleep, readings: Readings | None = None
@@ -133,32 +144,40 @@ class Meter:
         """Measure ``duration_s`` of doing nothing, and compare counters with gauges where a device has both.
 
         Power is steady then, so that a few readings of a gauge are enough. A counter that disagrees is marked in this
-        window and in all later ones.
+        window and in all later ones. Counters are read as often, which tells how steady power was.
         """
         window = self.begin(readings=readings)
         checked = [channel for channel in self.counters if channel.gauge is not None]
         gauged_w: dict[str, list[float]] = {channel.name: [] for channel in checked}
+        counted: dict[str, list[Edge]] = {channel.name: [] for channel in self.counters}
         ends_ns = window.began_ns + round(duration_s * 1e9)
-        for reading_i in range(IDLE_READINGS_N if checked else 0):
+        for reading_i in range(IDLE_READINGS_N if self.counters else 0):
             due_ns = window.began_ns + round((reading_i + 0.5) / IDLE_READINGS_N * duration_s * 1e9)
             sleep(max(0.0, (due_ns - self._clock()) / 1e9))
             for channel in checked:
                 if channel.gauge is not None:
                     with suppress(ReadFailure):
                         gauged_w[channel.name].append(channel.gauge())
+            for channel in self.counters:
+                counted[channel.name].append(_read(channel, self._clock))
         sleep(max(0.0, (ends_ns - self._clock()) / 1e9))
         measurement = window.end()
         for energy in measurement.channels:
             if _disagrees(energy, gauged_w.get(energy.name, []), measurement.duration_s):
                 self.disagreeing.add(energy.name)
+        from joulemark.meter.steadiness import noise_j
+
+        noises_j = {one.name: noise_j(one, counted[one.name], measurement.duration_s) for one in self.counters}
         channels = [_marked(one) if one.name in self.disagreeing else one for one in measurement.channels]
-        return replace(measurement, channels=tuple(channels))
+        steady = (replace(one, budget=replace(one.budget, noise_j=noises_j.get(one.name, 0.0))) for one in channels)
+        return replace(measurement, channels=tuple(steady))
 
 
 class Window:
     """One open window. :meth:`refresh` may be called as often as one likes; :meth:`end` closes it."""
 
     __slots__ = (
+        "_asleep",
         "_before",
         "_begin",
         "_clock",
@@ -171,6 +190,7 @@ class Window:
         "_readings",
         "_sample",
         "_sleep",
+        "_slept_ns",
         "_started_at",
         "_used",
         "began_ns",
@@ -180,6 +200,7 @@ class Window:
         self,
         meter: Meter,
         clock: Clock,
+        asleep: Clock,
         sample: Sample | None,
         sleep: Callable[[float], None] | None,
         readings: Readings | None,
@@ -194,6 +215,8 @@ class Window:
         cpu_ns = time.thread_time_ns()
         self._meter = meter
         self._clock = clock
+        self._asleep = asleep
+        self._slept_ns = asleep()
         self._sample = sample
         self._started_at = time.time()
         wait_for_devices()
@@ -214,7 +237,7 @@ class Window:
             # A reading that fails here is made up for by the next one.
             self._advance([last if now.value is None else now for last, now in zip(self._last, edges, strict=True)])
             self._next_ns = self._clock() + (self._meter.keep_alive_ns or 0)
-            self.look()
+            self._look()
             self._cpu_ns += time.thread_time_ns() - cpu_ns
 
     def follow(self, inner: Window) -> None:
@@ -230,7 +253,9 @@ class Window:
 
         :meth:`end` looks by itself; this is for processes that have ended by then.
         """
+        cpu_ns = time.thread_time_ns()
         self._look()
+        self._cpu_ns += time.thread_time_ns() - cpu_ns
 
     def _look(self) -> frozenset[str]:
         """The boards that told who uses them."""
@@ -253,6 +278,10 @@ class Window:
         edges_s = ((self._clock() - self._opened_ns) - (ended_ns - self.began_ns)) / 1e9
         self._cpu_ns += time.thread_time_ns() - cpu_ns
         self._advance(ends)
+        suspended = self._asleep() - self._slept_ns > SUSPENDED_NS
+        for channel, moved in zip(counters, self._moved, strict=True):
+            if moved.wraps:
+                moved.doubt(channel, (ended_ns - self.began_ns) / 1e9, suspended)
         if self._readings is not None:
             self._readings.began_ns, self._readings.ended_ns = self.began_ns, ended_ns
         aligned = self._aligned(ends, ended_ns)
@@ -261,6 +290,11 @@ class Window:
             for channel, begin, end, moved in zip(counters, self._begin, ends, self._moved, strict=True)
         }
         energies |= aligned
+        if suspended:
+            energies = {
+                channel.name: _over_sleep(channel, energies[channel.name], (ended_ns - self.began_ns) / 1e9)
+                for channel in counters
+            }
         sampler_cpu_s = self._add_gauges(energies, ended_ns)
         if self._meter.untold:
             self._tell_apart(energies)
@@ -321,6 +355,12 @@ class Window:
                 if self._readings is not None:
                     self._readings.keep_counter(channel, before, now)
         self._last = edges
+
+
+def _over_sleep(channel: Channel, energy: ChannelEnergy, duration_s: float) -> ChannelEnergy:
+    """The energy of a counter over a suspension, before which it may have counted what nobody read any more."""
+    high_j = None if energy.high_j is None else max(energy.high_j, channel.power_max_w * duration_s)
+    return replace(energy, high_j=high_j, reasons=(*energy.reasons, SUSPENDED))
 
 
 def _unmetered_board() -> ChannelEnergy:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 
-from joulemark.failures import MendableError
+from joulemark.failures import MendableError, ReadFailure
 from joulemark.measurement import Absence, Channel, Component, Provenance
 
 # These invent or repeat readings, or need an argument: only when asked for by name.
@@ -52,6 +52,8 @@ class Setup:
     """Where to look. ``requests`` are sensor names with an optional argument (``replay:trace.json``); empty: all.
 
     With ``explain`` a sensor without any sign of its hardware is opened too, to say in full what it looked for.
+    Where several processes open the sensors of one meter, the later ones are told what the first one has found:
+    ``sampled`` are the channels that are gauges, and ``opened_ns`` (monotonic clock) is when a trace began to replay.
     """
 
     sysfs: Path = Path("/sys")
@@ -59,6 +61,8 @@ class Setup:
     requests: tuple[str, ...] = ()
     visible_devices: str | None = field(default_factory=_visible_devices)
     explain: bool = False
+    sampled: tuple[str, ...] = ()
+    opened_ns: int | None = None
 
     def argument(self, sensor: str) -> str | None:
         """What follows the colon in the request for ``sensor``."""
@@ -74,11 +78,19 @@ class Found:
     """What a sensor offers, and what it looked for in vain.
 
     ``repeated`` are names of counters that show what one of ``channels`` shows: no other sensor need bring them.
+    ``closed`` are counters that are there and cannot be opened, and without which a total would pass for whole: unless
+    another sensor brings them, they belong to every total, as unknown.
     """
 
     channels: tuple[Channel, ...] = ()
     absences: tuple[Absence, ...] = ()
     repeated: frozenset[str] = frozenset()
+    closed: tuple[Channel, ...] = ()
+
+
+def no_reading() -> int:
+    """The reading of a counter that is there and cannot be opened. Raises :class:`ReadFailure`."""
+    raise ReadFailure("not-readable")
 
 
 Sensor = Callable[[Setup], AbstractContextManager[Found]]
@@ -158,16 +170,19 @@ def open_sensors(setup: Setup) -> Iterator[Found]:
     """Open the requested sensors (or all) and hand out their channels, strongest provenance first.
 
     A modelled channel is dropped where a component has a counter or a gauge. A sensor that raises becomes an
-    :class:`~joulemark.measurement.Absence`. Raises :class:`SensorError` on an unknown name.
+    :class:`~joulemark.measurement.Absence`. Raises :class:`SensorError` on an unknown name, or one that is there twice.
     """
     points = sensor_points()
     names = [request.partition(":")[0] for request in setup.requests]
     for name in names:
         if name not in points:
             raise SensorError(f"no sensor '{name}'; there are {', '.join(points)}")
+        if names.count(name) > 1:
+            raise SensorError(f"sensor '{name}' is asked for {names.count(name)} times: a sensor is opened once")
     chosen = names or [name for name in points if name not in ON_REQUEST and (setup.explain or _has_sign(name, setup))]
     channels: list[Channel] = []
     absences: list[Absence] = []
+    closed: list[Channel] = []
     known: set[str] = set()
     with ExitStack() as stack:
         for name in sorted(chosen, key=_turn):
@@ -180,10 +195,31 @@ def open_sensors(setup: Setup) -> Iterator[Found]:
             except Exception as error:  # one broken driver or plug-in must not take the others along
                 absences.append(Absence(name, f"{type(error).__name__}: {error}"))
                 continue
-            channels.extend(channel for channel in found.channels if channel.name not in known)
             absences.extend(found.absences)
-            known |= {channel.name for channel in found.channels} | found.repeated
-        yield Found(_strongest(channels), tuple(absences))
+            own: set[str] = set()
+            for channel in found.channels:
+                if channel.name in own:
+                    absences.append(Absence(f"{channel.name} of {name}", "the sensor brings two channels of that name"))
+                elif not _is_shown(channel.name, known):
+                    channels.append(channel)
+                own.add(channel.name)
+            closed += found.closed
+            known |= own | found.repeated
+        yield Found(
+            _strongest([*channels, *(one for one in closed if not _is_shown(one.name, known))]), tuple(absences)
+        )
+
+
+def _is_shown(name: str, known: set[str]) -> bool:
+    """Whether a counter of that name is among the ``known`` ones: by itself, in its whole package, or as its dies.
+
+    Some sensors name one counter by its package and others by a die, as where Linux has changed what one of its
+    interfaces says and the other not (26096aed255f of 2024, for AMD's processors).
+    """
+    whole, die, _ = name.partition("-die-")
+    if name in known or (die and whole in known):
+        return True
+    return not die and any(one.startswith(f"{name}-die-") for one in known)
 
 
 def _has_sign(name: str, setup: Setup) -> bool:
@@ -213,10 +249,11 @@ def _turn(name: str) -> tuple[bool, int]:
 
 def _measured(channels: list[Channel]) -> set[Component]:
     """The components that have a counter or a gauge of their own, or are inside that of another one."""
+    names = {channel.name for channel in channels}
     return {
         part
         for channel in channels
-        if channel.provenance in (Provenance.COUNTER, Provenance.SAMPLED) and channel.part_of is None
+        if channel.provenance in (Provenance.COUNTER, Provenance.SAMPLED) and channel.part_of not in names
         for part in (channel.component, *channel.covers)
     }
 

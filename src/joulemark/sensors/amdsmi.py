@@ -16,7 +16,8 @@ Where none is set, the processes on each of several cards tell; without the pack
 Sources: https://rocm.docs.amd.com/projects/amdsmi/en/latest/reference/amdsmi-py-api.html,
 https://github.com/ROCm/rocm_smi_lib/issues/160 (secondary dies),
 https://github.com/ROCm/rocm-systems/pull/8396, https://github.com/ROCm/legacy-rocm-build/issues/2292 (processes),
-https://rocm.docs.amd.com/en/latest/conceptual/gpu-isolation.html (visible devices),
+https://rocm.docs.amd.com/en/latest/conceptual/gpu-isolation.html and amd_filter_device.h in ROCm's runtime (visible
+devices), drivers/gpu/drm/amd/pm/amdgpu_pm.c in Linux (unique_id),
 https://docs.kernel.org/gpu/amdgpu/thermal.html (gauge; what it covers on APUs),
 https://github.com/ROCm/amdsmi/issues/22 and /38 (frozen accumulators), gpu_metrics_v1_5 in
 drivers/gpu/drm/amd/include/kgd_pp_interface.h of Linux ("Energy (15.259uJ (2^-16) units)").
@@ -28,7 +29,7 @@ import importlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -124,16 +125,31 @@ def amdsmi(setup: Setup) -> Iterator[Found]:
             yield Found(found.channels, (absence, *found.absences))
         return
     try:
-        yield _found(smi, setup)
+        with _found_or_gauges(smi, setup) as found:
+            yield found
     finally:
-        smi.amdsmi_shut_down()
+        with suppress(Exception):  # what was measured is whole without it
+            smi.amdsmi_shut_down()
+
+
+@contextmanager
+def _found_or_gauges(smi: Any, setup: Setup) -> Iterator[Found]:
+    """The boards of AMD SMI, or the driver's gauges where it starts and then does not list them."""
+    try:
+        found = _found(smi, setup)
+    except Exception as error:
+        why = f"AMD SMI lists no boards ({type(error).__name__}: {error}): power is sampled instead of counted"
+        with _gauges(setup) as sampled:
+            yield Found(sampled.channels, (Absence("amdsmi", why), *sampled.absences))
+        return
+    yield found
 
 
 def boards_in_use(uuids: Sequence[str], rocr: str | None, hip: str | None) -> frozenset[int]:
     """The indices that are visible: ``rocr`` selects among all boards, ``hip`` among those that are left.
 
-    Entries are indices, or for ``rocr`` UUIDs (``GPU-…``) too; the first invalid one hides all that follow. ``None``
-    selects all.
+    Entries are indices, or for ``rocr`` UUIDs (``GPU-`` and the first letters of the board's id) too. The first one
+    that means no board, several, or one that is chosen already hides all that follow. ``None`` selects all.
     """
     visible = list(range(len(uuids)))
     for selection in (rocr, hip):
@@ -141,15 +157,23 @@ def boards_in_use(uuids: Sequence[str], rocr: str | None, hip: str | None) -> fr
             continue
         chosen: list[int] = []
         for entry in selection.split(","):
-            text = entry.strip()
-            matches = [index for index in visible if text.startswith("GPU-") and uuids[index] == text]
-            if text.isdigit() and int(text) < len(visible):
+            text = entry.strip().casefold()
+            matches = [index for index in visible if _is_uuid(text) and uuids[index].casefold().startswith(text)]
+            if _is_index(text) and int(text) < len(visible):
                 matches = [visible[int(text)]]
-            if not matches:
+            if len(matches) != 1 or matches[0] in chosen:
                 break
             chosen.append(matches[0])
         visible = chosen
     return frozenset(visible)
+
+
+def _is_uuid(entry: str) -> bool:
+    return entry.casefold().startswith("gpu-") and len(entry) > len("gpu-")
+
+
+def _is_index(entry: str) -> bool:
+    return entry.isascii() and entry.isdigit()
 
 
 def _ours(uuids: Sequence[str], cards_n: int, setup: Setup) -> _Selection:
@@ -158,11 +182,15 @@ def _ours(uuids: Sequence[str], cards_n: int, setup: Setup) -> _Selection:
         # It names NVIDIA's boards, for a model that runs on these unless a process of ours is seen here.
         return _Selection(frozenset(), (), ask_processes=True)
     hip = setup.visible_devices if hip is None else hip
-    by_number = any(part.strip().isdigit() for text in (rocr, hip) if text for part in text.split(","))
-    untold = rocr is None and hip is None and cards_n > 1
+    entries = [part.strip() for text in (rocr, hip) if text for part in text.split(",")]
+    by_number = any(map(_is_index, entries))
+    # An id may be that of a board of which no id is known.
+    unmatched = any(map(_is_uuid, entries)) and not all(uuids)
+    untold = ((rocr is None and hip is None) or unmatched) and cards_n > 1
     reasons: tuple[str, ...] = ("device-order-assumed",) if by_number and len(uuids) > 1 else ()
     reasons += ("all-boards-counted",) if untold else ()
-    return _Selection(boards_in_use(uuids, rocr, hip), reasons, ask_processes=untold)
+    chosen = frozenset(range(len(uuids))) if unmatched else boards_in_use(uuids, rocr, hip)
+    return _Selection(chosen, reasons, ask_processes=untold)
 
 
 def _has_nvidia(setup: Setup) -> bool:
@@ -176,15 +204,16 @@ def _found(smi: Any, setup: Setup) -> Found:
     for index, handle in enumerate(handles):
         try:
             listed.append(_board(smi, index, handle, setup))
-        except smi.AmdSmiException as error:
-            absences.append(Absence(f"amd-gpu{index}", f"AMD SMI: {error}"))
+        except (smi.AmdSmiException, KeyError, TypeError) as error:
+            absences.append(Absence(f"amd-gpu{index}", f"AMD SMI: {type(error).__name__}: {error}"))
     parts = _parts(listed)
     second = _second_dies([board for board in listed if board.index not in parts])
     cards = [board for board in listed if board.index not in (*parts, *second)]
     apus = frozenset(board.index for board in cards if board.scope is not None)
     uuids = [next((board.uuid for board in listed if board.index == index), "") for index in range(len(handles))]
     ours = _ours(uuids, len(cards) - len(apus) or len(apus), setup)
-    still = _still(smi, cards)
+    still = _still(smi, [board for board in cards if board.label not in setup.sampled])
+    still |= frozenset(board.index for board in cards if board.label in setup.sampled)
     channels: list[Channel] = []
     for board in cards:
         channel = _channel(smi, board, board.index not in still)
@@ -218,11 +247,12 @@ def _board(smi: Any, index: int, handle: Any, setup: Setup) -> _Board:
         address = str(smi.amdsmi_get_gpu_device_bdf(handle)).strip().lower()
     except (smi.AmdSmiException, AttributeError):
         address = ""
-    scope = _scope(setup.sysfs / "bus" / "pci" / "devices" / address, setup) if address else None
+    device = setup.sysfs / "bus" / "pci" / "devices" / address
+    scope = _scope(device, setup) if address else None
     return _Board(
         index=index,
         name=name,
-        uuid=_uuid(smi, handle),
+        uuid=_uuid(device) if address else "",
         handle=handle,
         # The function of a partition's address is its number.
         place=address.rpartition(".")[0],
@@ -404,11 +434,13 @@ def _users(smi: Any, handles: Sequence[Any]) -> frozenset[int] | None:
         return None
 
 
-def _uuid(smi: Any, handle: Any) -> str:
-    try:
-        return str(smi.amdsmi_get_gpu_device_uuid(handle))
-    except smi.AmdSmiException:
-        return ""
+def _uuid(device: Path) -> str:
+    """The board's id as ROCm's runtime writes it, by its folder in sysfs; empty where the driver tells none.
+
+    The UUID that AMD SMI gives is another one: the same number, made longer.
+    """
+    unique_id = _text(device / "unique_id")
+    return f"GPU-{unique_id}" if unique_id else ""
 
 
 def _reader(smi: Any, query: Callable[[], float]) -> Callable[[], float]:
@@ -440,7 +472,8 @@ def _gauges(setup: Setup) -> Iterator[Found]:
             monitors.append(file)
     scopes = [_scope(file.parents[2], setup) for file in monitors]
     apus = frozenset(index for index, scope in enumerate(scopes) if scope is not None)
-    ours = _ours([""] * len(monitors), len(monitors) - len(apus) or len(apus), setup)
+    uuids = [_uuid(file.parents[2]) for file in monitors]
+    ours = _ours(uuids, len(monitors) - len(apus) or len(apus), setup)
     channels: list[Channel] = []
     absences: list[Absence] = []
     with ExitStack() as stack:

@@ -3,7 +3,7 @@
 The library is private to macOS (IOReport, group "Energy Model"); its functions are those that open-source power
 monitors declare. A sample holds the counts of all channels of the group; energy is the difference to the sample taken
 when the sensor was opened, in the unit that the channel states (mJ, µJ or nJ). Chips made of several dies prefix the
-names with ``DIE_n_``. Memory is not inside the processor's count.
+names with ``DIE_n_``, or number the parts (``DRAM0_1``). Memory is not inside the processor's count.
 
 None of this has been run on a Mac: there was none to try it on, only libraries of our own with the same functions.
 Names, units and signatures are from https://github.com/dehydratedpotato/socpowerbud and
@@ -30,7 +30,7 @@ COUNT_J = {"mJ": 1e-3, "uJ": 1e-6, "µJ": 1e-6, "nJ": 1e-9}
 
 _UTF8 = 0x08000100  # kCFStringEncodingUTF8
 _TEXT_MAX_BYTE = 256
-_NAME = re.compile(r"(?:DIE_(?P<die>\d+)_)?(?P<part>CPU Energy|GPU Energy|ANE\d*|DRAM\d*)")
+_NAME = re.compile(r"(?:DIE_(?P<die>\d+)_)?(?P<part>CPU Energy|GPU Energy|(?:ANE|DRAM)\d*(?:_\d+)?)")
 _PARTS = {"CPU": Component.CPU, "GPU": Component.GPU, "ANE": Component.BOARD, "DRAM": Component.DRAM}
 
 _Pointer = ctypes.c_void_p
@@ -107,7 +107,7 @@ def part_of_chip(name: str) -> tuple[str, Component] | None:
         return None
     part = match["part"].removesuffix(" Energy")
     suffix = "" if match["die"] is None else f"-die-{match['die']}"
-    return f"{part.lower()}{suffix}", _PARTS[part.rstrip("0123456789")]
+    return f"{part.lower()}{suffix}", _PARTS[part.rstrip("0123456789_")]
 
 
 def _channel(report: _Report, name: str, known: tuple[str, Component], count_j: float) -> Channel:

@@ -28,11 +28,13 @@ from typing import Any, TypeVar
 
 from joulemark.failures import ReadFailure
 from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
-from joulemark.sensors import Found, Setup
+from joulemark.sensors import Found, Setup, no_reading
 from joulemark.sensors.nvml_module import counts_module
 
 LIBRARY = "libnvidia-ml.so.1"
 PACKAGE = "nvidia-ml-py>=12.550.52"  # the first release that has all of NEEDED; pyproject.toml asks for the same
+INSTALL = "pip install 'joulemark[nvidia]'"
+REPLACE = f"pip uninstall pynvml; pip install '{PACKAGE}'"
 # What older releases lack, and the package of others that is called pynvml and hides the module of nvidia-ml-py.
 NEEDED = ("NVMLLibraryMismatchError", "nvmlDeviceGetC2cModeInfoV", "nvmlDeviceGetCurrentClocksEventReasons")
 COUNT_J = 1e-3
@@ -132,7 +134,32 @@ def channel_name(index: int) -> str:
 def nvml(setup: Setup) -> Iterator[Found]:
     """Open NVML and one channel for each board; shut NVML down when the context ends."""
     with opened_nvml() as pynvml:
-        yield Found(absences=(pynvml,)) if isinstance(pynvml, Absence) else _found(pynvml, setup)
+        if isinstance(pynvml, Absence):
+            # Without a library or a driver that starts nobody can use the boards either.
+            closed = _closed(setup) if pynvml.remedy in (INSTALL, REPLACE) else ()
+            yield Found(absences=(pynvml,), closed=closed)
+        else:
+            yield _found(pynvml, setup)
+
+
+def _closed(setup: Setup) -> tuple[Channel, ...]:
+    """The boards that the driver drives, where nobody can ask NVML for their energy, and a model may use them.
+
+    The driver lists them below ``/proc/driver/nvidia/gpus`` (its README, "PROC interface").
+    """
+    boards = sorted((setup.proc / "driver" / "nvidia" / "gpus").glob("*"))
+    return tuple(
+        Channel(
+            name=channel_name(index),
+            component=Component.GPU,
+            provenance=Provenance.COUNTER,
+            quantity=Quantity.ENERGY,
+            read=no_reading,
+            device=f"NVIDIA board {board.name}",
+            in_use=setup.visible_devices not in ("", "-1"),
+        )
+        for index, board in enumerate(boards)
+    )
 
 
 @contextmanager
@@ -149,12 +176,11 @@ def opened_nvml() -> Iterator[Any]:
     try:
         import pynvml
     except ImportError:
-        remedy = "pip install 'joulemark[nvidia]'"
-        yield Absence("nvml", "there is a driver but not the nvidia-ml-py package", remedy)
+        yield Absence("nvml", "there is a driver but not the nvidia-ml-py package", INSTALL)
         return
     if not all(hasattr(pynvml, name) for name in NEEDED):
         why = f"{pynvml.__file__} is not of {PACKAGE}: it is older, or of another package called pynvml"
-        yield Absence("nvml", why, f"pip uninstall pynvml; pip install '{PACKAGE}'")
+        yield Absence("nvml", why, REPLACE)
         return
     try:
         pynvml.nvmlInit()
@@ -200,7 +226,7 @@ def boards_in_use(
     by_number = moved = False  # a number that is not the board's in NVML, because one before it does not answer
     for entry in visible_devices.split(","):
         text = entry.strip()
-        if text.isdigit():
+        if text.isascii() and text.isdigit():
             number = int(text)
             matches = answering[number : number + 1]
             moved |= matches != [number] and number < (boards_n or len(boards))
@@ -211,6 +237,8 @@ def boards_in_use(
             ]
         if len(matches) != 1:
             break
+        if matches[0] in chosen:  # the same board twice, of which CUDA then shows none
+            return Selection(frozenset())
         chosen.append(matches[0])
     mixed = len({board.name for board in boards.values()}) > 1 and device_order != "PCI_BUS_ID"
     if not moved and not (by_number and mixed):
@@ -253,7 +281,7 @@ def _found(pynvml: Any, setup: Setup) -> Found:
     absences = list(opened.absences)
     for index, board in opened.boards.items():
         try:
-            channel = _channel(pynvml, opened.handles[index], board, ours)
+            channel = _channel(pynvml, opened.handles[index], board, ours, setup.sampled)
         except ReadFailure:
             absences.append(_lost(index, "it was lost while its sensors were tried"))
             continue
@@ -275,7 +303,7 @@ def _opened(pynvml: Any) -> _Open:
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             boards[index] = _board(pynvml, index, handle)
         except pynvml.NVMLError as error:
-            absences.append(_lost(index, f"NVML: {error}"))
+            absences.append(_not_opened(pynvml, index, error))
             continue
         handles[index] = handle
     return _Open(boards, handles, tuple(absences))
@@ -293,6 +321,12 @@ def _board(pynvml: Any, index: int, handle: Any) -> Board:
     )
 
 
+def _not_opened(pynvml: Any, index: int, error: Exception) -> Absence:
+    if isinstance(error, pynvml.NVMLError_NoPermission):  # as of a board that the container was not given
+        return Absence(channel_name(index), f"NVML: {error}", "if it is yours, give the process access to it")
+    return _lost(index, f"NVML: {error}")
+
+
 def _lost(index: int, why: str) -> Absence:
     return Absence(channel_name(index), why, "reset the board (nvidia-smi --gpu-reset) or leave it out")
 
@@ -308,8 +342,11 @@ def _mig_uuids(pynvml: Any, handle: Any) -> tuple[str, ...]:
     return tuple(uuids)
 
 
-def _channel(pynvml: Any, handle: Any, board: Board, ours: Selection) -> Channel | None:
-    """The board's counter or else its gauge; ``None`` when it has neither. Raises :class:`ReadFailure` when lost."""
+def _channel(pynvml: Any, handle: Any, board: Board, ours: Selection, sampled: Sequence[str]) -> Channel | None:
+    """The board's counter or else its gauge; ``None`` when it has neither. Raises :class:`ReadFailure` when lost.
+
+    Of a channel in ``sampled`` it has been found out that its counter is not to be read.
+    """
     reasons: tuple[str, ...] = ("mig-shared",) if board.mig else ()
     reasons += ("device-order-assumed",) if ours.assumed else ()
     reasons += ("all-boards-counted",) if ours.untold else ()
@@ -335,7 +372,7 @@ def _channel(pynvml: Any, handle: Any, board: Board, ours: Selection) -> Channel
         gauge=instant if _answers(instant) else None,
         users=partial(_users, pynvml, handle) if ours.untold else None,
     )
-    counted = _answers(counter)
+    counted = channel.name not in sampled and _answers(counter)
     if _beside_processor(pynvml, handle):
         return _channel_on_module(pynvml, handle, channel, counted)
     if counted:

@@ -23,8 +23,15 @@ from pathlib import Path
 
 from joulemark.failures import ReadFailure
 from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
-from joulemark.sensors import Found, Setup
-from joulemark.sensors.rapl import RESOLUTION_J, UPDATE_PERIOD_S, filter_reasons, resolutions_j, vendor
+from joulemark.sensors import Found, Setup, no_reading
+from joulemark.sensors.rapl import (
+    RESOLUTION_J,
+    UPDATE_PERIOD_S,
+    beside,
+    filter_reasons,
+    resolutions_j,
+    vendor,
+)
 from joulemark.sensors.same_counter import die_repeats, platform_repeats
 
 _SYSTEM_CALLS = {"x86_64": 298, "aarch64": 241}  # perf_event_open in the kernel's tables of system calls
@@ -71,6 +78,7 @@ def perf_event(setup: Setup) -> Iterator[Found]:
     places = _places(setup.sysfs, cpus)
     steps_j = resolutions_j(setup.sysfs)
     opened: list[tuple[str, Channel]] = []  # with its package or die, or itself if it covers the platform
+    closed: list[Channel] = []
     absences: list[Absence] = []
     with ExitStack() as stack:
         for name, event in _EVENTS.items():
@@ -84,6 +92,10 @@ def perf_event(setup: Setup) -> Iterator[Found]:
                     label = _platform_label(event.prefix, place, places.values())
                     if label in (name for name, _ in opened):
                         continue  # another die of the package
+                whole = label if event.component is Component.SYSTEM else f"package-{place}"
+                if event.inside_package and whole not in (name for name, _ in opened):
+                    absences.append(Absence(label, f"it is a part of {whole}, which is not counted"))
+                    continue
                 try:
                     descriptor = _open(number, unit, config, cpu)
                 except PermissionError:
@@ -91,9 +103,9 @@ def perf_event(setup: Setup) -> Iterator[Found]:
                     return
                 except OSError as error:
                     absences.append(Absence(label, f"perf event {name} of CPU {cpu}: {error.strerror}"))
+                    closed.append(_channel(event, name, label, whole, count_j, steps_j, None))
                     continue
                 stack.callback(os.close, descriptor)
-                whole = label if event.component is Component.SYSTEM else f"package-{place}"
                 opened.append((whole, _channel(event, name, label, whole, count_j, steps_j, descriptor)))
         wholes = [(whole, channel) for whole, channel in opened if channel.name == whole]
         dies = die_repeats(
@@ -110,7 +122,12 @@ def perf_event(setup: Setup) -> Iterator[Found]:
             if whole not in left_out
         ]
         again = frozenset(channel.name for whole, channel in opened if whole in left_out)
-        yield Found(tuple(channels), (*absences, *dies.absences, *platforms.absences), again)
+        yield Found(
+            tuple(channels),
+            (*absences, *dies.absences, *platforms.absences),
+            again,
+            beside(channels, closed, vendor(setup)),
+        )
 
 
 def _platform_label(prefix: str, place: str, places: Iterable[str]) -> str:
@@ -191,7 +208,7 @@ def _channel(
     whole: str,
     count_j: float,
     steps_j: Mapping[str, float],
-    descriptor: int,
+    descriptor: int | None,
 ) -> Channel:
     usual_j = PLATFORM_RESOLUTION_J if event.component is Component.SYSTEM else RESOLUTION_J
     return Channel(
@@ -199,12 +216,13 @@ def _channel(
         component=event.component,
         provenance=Provenance.COUNTER,
         quantity=Quantity.ENERGY,
-        read=_reader(descriptor),
+        read=no_reading if descriptor is None else _reader(descriptor),
         device=f"{name} (perf)",
         count_j=count_j,
         resolution_j=max(steps_j.get(label, usual_j), count_j),  # the registers move in coarser steps than the counts
         update_period_s=UPDATE_PERIOD_S,
         part_of=whole if event.inside_package else None,
+        rests=event.prefix == "uncore",
     )
 
 

@@ -13,23 +13,26 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from joulemark.failures import ReadFailure
 from joulemark.measurement import Absence, Channel, Component, Provenance, Quantity
-from joulemark.sensors import Found, Setup
-from joulemark.sensors.same_counter import die_repeats, platform_repeats
+from joulemark.sensors import Found, Setup, no_reading
+from joulemark.sensors.same_counter import PACKAGE_SCOPE_VENDORS, die_repeats, platform_repeats
 
 COUNT_J = 1e-6
 REGISTER_MAX_N = 2**32 - 1  # energy units that the registers behind the files hold
 RESOLUTION_J = 61e-6  # 2⁻¹⁴ J, the usual energy unit, of a zone that states no range
 UPDATE_PERIOD_S = 1e-3
-POWER_MAX_W = 2000.0  # of a zone that states no limit
+# Of zones that state no limit, as AMD's: twice the thermal design power of the largest processors (500 W of an EPYC
+# 9965 or a Xeon 6980P), and what a machine draws.
+PACKAGE_POWER_MAX_W, PLATFORM_POWER_MAX_W = 1000.0, 2000.0
 
-_ZONE = re.compile(r"(?P<control>.*rapl.*?):(?P<path>\d+(?::\d+)*)$")
+# The kernel writes the numbers of zones in hexadecimal ("%s:%x" in drivers/powercap/powercap_sys.c).
+_ZONE = re.compile(r"(?P<control>.*rapl.*?):(?P<path>[0-9a-f]+(?::[0-9a-f]+)*)")
 _PACKAGE = re.compile(r"package-\d+(-die-\d+)?")
 _PLATFORM = re.compile(r"psys(-\d+)?")
 _UNKNOWN_NAME = "a zone of RAPL whose name says nothing that is known: neither a package nor psys nor dram"
@@ -70,16 +73,18 @@ def rapl(setup: Setup) -> Iterator[Found]:
     zones = [zone for zone in listed if zone.parent_key not in unknown]
     opened: list[tuple[_Zone, int]] = []
     absences = [Absence(labels[key], _UNKNOWN_NAME) for key in sorted(unknown)]
+    shut: list[_Zone] = []
     with ExitStack() as stack:
         for zone in zones:
             file = zone.folder / "energy_uj"
             try:
                 descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-            except PermissionError:
-                absences.append(Absence(labels[zone.key], "permission denied", f"sudo chmod o+r {file}"))
-                continue
             except OSError as error:
-                absences.append(Absence(labels[zone.key], f"{file}: {error.strerror}"))
+                denied = isinstance(error, PermissionError)
+                said = "permission denied" if denied else f"{file}: {error.strerror}"
+                command = f"sudo chmod o+r {setup.sysfs}/class/powercap/*/energy_uj" if denied else None
+                absences.append(Absence(labels[zone.key], said, command))
+                shut.append(zone)
                 continue
             stack.callback(os.close, descriptor)
             opened.append((zone, descriptor))
@@ -101,7 +106,30 @@ def rapl(setup: Setup) -> Iterator[Found]:
                 continue
             reasons = (*filtered, unsure[root_label]) if root_label in unsure else filtered
             channels.append(replace(_channel(zone, labels, descriptor), reasons=reasons))
-        yield Found(tuple(channels), (*absences, *dies.absences, *platforms.absences), frozenset(again))
+        closed = [_channel(zone, labels, None) for zone in shut]
+        yield Found(
+            tuple(channels),
+            (*absences, *dies.absences, *platforms.absences),
+            frozenset(again),
+            beside(channels, closed, vendor(setup)),
+        )
+
+
+def beside(channels: Sequence[Channel], closed: Sequence[Channel], made_by: str) -> tuple[Channel, ...]:
+    """Those of ``closed`` without which ``channels`` are not all of a component: one package of several, one's memory.
+
+    A die whose package shows one counter in each of them adds nothing.
+    """
+    counted = {channel.component for channel in channels if channel.component is not Component.SYSTEM}
+    packages = (
+        {channel.name.partition("-die-")[0] for channel in channels} if made_by in PACKAGE_SCOPE_VENDORS else set()
+    )
+    return tuple(
+        channel
+        for channel in closed
+        if channel.component in counted and channel.part_of is None
+        if channel.name.partition("-die-")[0] not in packages
+    )
 
 
 def resolutions_j(sysfs: Path) -> dict[str, float]:
@@ -148,14 +176,14 @@ def _zones(root: Path) -> list[_Zone]:
     """Zones listed flat (the kernel's way) or nested (a copied tree), once each, in order of their numbers."""
     found: dict[_Key, _Zone] = {}
     for folder in (*root.glob("*rapl*:*"), *root.glob("*rapl*/*rapl*:*"), *root.glob("*rapl*:*/*rapl*:*")):
-        match = _ZONE.match(folder.name)
+        match = _ZONE.fullmatch(folder.name)
         if match is None:
             continue
         try:
             name = (folder / "name").read_text().strip()
         except OSError:
             continue  # the zone vanished while listing, or is a broken link
-        path = tuple(int(part) for part in match["path"].split(":"))
+        path = tuple(int(part, 16) for part in match["path"].split(":"))
         found.setdefault((match["control"], path), _Zone(folder, match["control"], path, name))
     return [found[key] for key in sorted(found)]
 
@@ -183,7 +211,8 @@ def _labels(zones: list[_Zone]) -> dict[_Key, str]:
     return labels
 
 
-def _channel(zone: _Zone, labels: dict[_Key, str], descriptor: int) -> Channel:
+def _channel(zone: _Zone, labels: dict[_Key, str], descriptor: int | None) -> Channel:
+    """The channel of a zone; without a ``descriptor`` every reading fails."""
     component, part_of = Component.CPU, None
     if zone.name == "dram":
         component = Component.DRAM
@@ -196,14 +225,16 @@ def _channel(zone: _Zone, labels: dict[_Key, str], descriptor: int) -> Channel:
         component=component,
         provenance=Provenance.COUNTER,
         quantity=Quantity.ENERGY,
-        read=_reader(descriptor),
+        read=no_reading if descriptor is None else _reader(descriptor),
         device=f"{zone.name} (RAPL)",
         count_j=COUNT_J,
         resolution_j=_resolution_j(zone.folder),
         update_period_s=UPDATE_PERIOD_S,
         wrap_n=_wrap_n(zone.folder),
-        power_max_w=_power_max_w(zone.folder),
+        power_max_w=_power_max_w(zone.folder)
+        or (PLATFORM_POWER_MAX_W if component is Component.SYSTEM else PACKAGE_POWER_MAX_W),
         part_of=part_of,
+        rests=zone.name == "uncore",  # a graphics unit that draws nothing while nothing is drawn
     )
 
 
@@ -226,7 +257,7 @@ def _resolution_j(folder: Path) -> float:
     return RESOLUTION_J if range_uj is None else max(COUNT_J, range_uj * COUNT_J / REGISTER_MAX_N)
 
 
-def _power_max_w(folder: Path) -> float:
+def _power_max_w(folder: Path) -> float | None:
     """Twice the greatest power or limit that the zone states for itself; short peaks stay below that."""
     stated_uw: list[int] = []
     for file in folder.glob("constraint_*_power*_uw"):
@@ -234,7 +265,7 @@ def _power_max_w(folder: Path) -> float:
             stated_uw.append(int(file.read_text()))
         except (OSError, ValueError):
             continue  # some constraints exist without a value
-    return 2e-6 * max(stated_uw) if stated_uw and max(stated_uw) > 0 else POWER_MAX_W
+    return 2e-6 * max(stated_uw) if stated_uw and max(stated_uw) > 0 else None
 
 
 def _reader(descriptor: int) -> Callable[[], int]:

@@ -25,17 +25,58 @@ from joulemark.records import SCHEMA_VERSION
 from joulemark.sensors import Found, SensorError, Setup
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: object) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
+
+
+def _is_positive(value: object) -> bool:
+    return _is_number(value) and value > 0  # type: ignore[operator]
+
+
+def _is_ratio(value: object) -> bool:
+    return _is_number(value) and value >= 0  # type: ignore[operator]
+
+
+# What a trace may say of a channel: in words, and whether a value is that.
+FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "name": ("a name", lambda value: isinstance(value, str) and bool(value)),
+    "component": ("a component", lambda value: isinstance(value, Component)),
+    "provenance": ("a provenance", lambda value: isinstance(value, Provenance)),
+    "quantity": ("a quantity", lambda value: isinstance(value, Quantity)),
+    "device": ("a text", lambda value: isinstance(value, str)),
+    "count_j": ("a number above zero", _is_positive),
+    "resolution_j": ("a number from zero on", _is_ratio),
+    "resolution_w": ("a number from zero on", lambda value: value is None or _is_ratio(value)),
+    "update_period_s": ("a number from zero on", lambda value: value is None or _is_ratio(value)),
+    "wrap_n": ("a whole number above zero", _is_count),
+    "turn_n": ("a whole number above zero", _is_count),
+    "seen_ratio": ("a share above zero", lambda value: _is_positive(value) and value <= 1),
+    "accuracy_ratio": ("a number from zero on", _is_ratio),
+    "model_factor": ("a number from one on", lambda value: _is_number(value) and value >= 1),
+    "power_max_w": ("a number above zero", _is_positive),
+    "in_use": ("true or false", lambda value: isinstance(value, bool)),
+    "rests": ("true or false", lambda value: isinstance(value, bool)),
+    "part_of": ("a name", lambda value: value is None or isinstance(value, str)),
+    "covers": ("components", lambda value: True),  # made of what is one
+    "reasons": ("codes of reasons", lambda value: all(isinstance(code, str) for code in value)),
+}
+
+
 @contextmanager
 def replay(setup: Setup) -> Iterator[Found]:
     """Hand out the channels of the trace file named after the colon. Raises :class:`SensorError`."""
     argument = setup.argument("replay")
     if argument is None:
         raise SensorError("replay needs a trace: --sensors replay:trace.json")
-    yield Found(read_trace(Path(argument), time.monotonic_ns))
+    yield Found(read_trace(Path(argument), time.monotonic_ns, setup.opened_ns))
 
 
-def read_trace(path: Path, clock: Callable[[], int]) -> tuple[Channel, ...]:
-    """The channels of a trace, replayed on ``clock`` (ns) from now on. Raises :class:`SensorError`."""
+def read_trace(path: Path, clock: Callable[[], int], opened_ns: int | None = None) -> tuple[Channel, ...]:
+    """The channels of a trace, replayed on ``clock`` (ns) from ``opened_ns`` or now. Raises :class:`SensorError`."""
     try:
         trace = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -44,11 +85,16 @@ def read_trace(path: Path, clock: Callable[[], int]) -> tuple[Channel, ...]:
         raise SensorError(f"{path}: not JSON ({error})") from error
     if not isinstance(trace, dict) or trace.get("schema_version") != SCHEMA_VERSION:
         raise SensorError(f"{path}: not a trace of schema version {SCHEMA_VERSION}")
-    opened_ns = clock()
+    began_ns = clock() if opened_ns is None else opened_ns
     try:
-        return tuple(_channel(entry, clock, opened_ns) for entry in trace["channels"])
-    except (KeyError, TypeError, ValueError) as error:
+        channels = tuple(_channel(entry, clock, began_ns) for entry in trace["channels"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SensorError(f"{path}: a channel of the trace is wrong: {error!r}") from error
+    names = [channel.name for channel in channels]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SensorError(f"{path}: two channels of the trace are called {twice!r}: a channel is counted once")
+    return channels
 
 
 def _channel(entry: Mapping[str, Any], clock: Callable[[], int], opened_ns: int) -> Channel:
@@ -60,7 +106,15 @@ def _channel(entry: Mapping[str, Any], clock: Callable[[], int], opened_ns: int)
         "covers": tuple(Component(part) for part in fields.get("covers", ())),
         "reasons": (*fields.get("reasons", ()), "replayed"),
     }
+    for key, value in fields.items():
+        if key not in FIELDS:
+            raise ValueError(f"there is no field {key!r}")
+        wanted, holds = FIELDS[key]
+        if not holds(value):
+            raise ValueError(f"{key} is {value!r}, not {wanted}")
     samples = [(float(time_s), value) for time_s, value in entry["samples"]]
+    if not all(math.isfinite(time_s) for time_s, _ in samples):
+        raise ValueError("the time of a sample is no number")
     if not samples or samples != sorted(samples, key=lambda sample: sample[0]):
         raise ValueError("samples must be there, in order of time")
     if not all(_is_value(value) for _, value in samples):
@@ -71,7 +125,7 @@ def _channel(entry: Mapping[str, Any], clock: Callable[[], int], opened_ns: int)
 def _is_value(value: object) -> bool:
     if isinstance(value, str):
         return value in REASONS
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return _is_number(value)
 
 
 def _reader(
