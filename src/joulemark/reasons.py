@@ -33,7 +33,8 @@ REASONS: dict[str, Reason] = {
         "run again; a window that is read in between loses less",
     ),
     "wrap-ambiguous": Reason(
-        "the counter may have wrapped once more between two readings", "call refresh() every fifteen seconds or so"
+        "the counter may have wrapped once more between two readings, or been set back where it seems to have wrapped",
+        "call refresh() every fifteen seconds or so",
     ),
     "counter-stood-still": Reason(
         "the counter did not move in a window longer than its update period", "check the driver; use another sensor"

@@ -19,10 +19,8 @@ from dataclasses import dataclass, replace
 from joulemark.measurement import Channel, ChannelEnergy, ErrorBudget
 
 UPDATES_MIN_N = 10  # a window with fewer updates of its sensor is marked
-UNLIKE_RATIO = (
-    3.0  # a wrap that makes that much more power of the time around it than the rest of the window has is none
-)
-REST_RATIO = 0.1  # of that time: what the rest has to last at least to be compared
+LONE_SHARE = 0.25  # of a turn at the greatest power: in less time few resets look like a wrap
+UNLIKE_RATIO = 2.0  # a wrap that makes that much more power of the time around it than was ever seen may be a reset
 LEAST_POWER_W = 10.0  # of a device whose counter moves in steps so coarse that it may seem to stand still
 EDGES_RATIO, EDGES_S = 0.005, 1e-3  # of a window, and at all: where reading around it takes longer, it is marked
 
@@ -55,6 +53,8 @@ class Moved:
     lost_max_j: float = 0.0  # at most drawn in that time, beyond these
     ambiguous: bool = False  # it may have wrapped more often
     wraps: tuple[Wrap, ...] = ()
+    peak_w: float = 0.0  # the greatest between two readings that surely were of one count
+    doubtful_counts: float = 0.0  # that it moved less if a wrap was none
 
     def advance(self, channel: Channel, before: Edge, now: Edge) -> None:
         """Add what ``channel`` moved between two readings."""
@@ -63,9 +63,11 @@ class Moved:
         step = unwrapped(channel, before, now)
         if step is not None:
             self.ambiguous |= may_have_wrapped_more(channel, before, now, step)
+            between_s = (now.at_ns - before.at_ns) / 1e9
             if before.value is not None and now.value is not None and now.value < before.value:
-                between_s = (now.at_ns - before.at_ns) / 1e9
                 self.wraps += (Wrap(step, now.value, between_s),)
+            elif between_s >= UPDATES_MIN_N * (channel.update_period_s or 0.0) and between_s > 0:
+                self.peak_w = max(self.peak_w, step * channel.count_j / between_s)
         elif before.value is not None and now.value is not None:
             step = self._set_back(channel, now.value, (now.at_ns - before.at_ns) / 1e9)
         self.counts = None if step is None else self.counts + step
@@ -81,21 +83,27 @@ class Moved:
         self.lost_max_j += lost_max_j
         return since_zero
 
-    def doubt(self, channel: Channel, duration_s: float, suspended: bool) -> None:
-        """Take for set back what was taken for a wrap and is not likely to be one.
+    def doubt(self, channel: Channel, suspended: bool) -> None:
+        """Look again at what was taken for a wrap.
 
-        The registers of a machine that was ``suspended`` start anew. Else a wrap shows the power of the rest of the
-        window, and a counter that was set back any power at all.
+        The registers of a machine that was ``suspended`` start anew. Else a wrap shows a power as others are, and a
+        counter that was set back any power at all. Where no other was seen, and so much time went by that most of the
+        counts may follow from one that can be drawn, it may be either.
         """
         for wrap in self.wraps:
             if self.counts is None:
                 break
-            rest_s = duration_s - wrap.between_s
-            rest_w = (self.counts - wrap.counts) / rest_s if rest_s > 0 else 0.0
-            unlike = rest_s > REST_RATIO * wrap.between_s and wrap.counts > UNLIKE_RATIO * rest_w * wrap.between_s
-            if suspended or unlike:
+            if suspended:
                 step = self._set_back(channel, wrap.since_zero, wrap.between_s)
                 self.counts = None if step is None else self.counts - wrap.counts + step
+                continue
+            if self.peak_w:
+                unlike = wrap.counts * channel.count_j > UNLIKE_RATIO * self.peak_w * wrap.between_s
+            else:
+                turn_j = (channel.wrap_n or 0) * channel.count_j
+                unlike = channel.power_max_w * wrap.between_s > LONE_SHARE * turn_j
+            if unlike:
+                self.doubtful_counts += wrap.counts - wrap.since_zero
         self.wraps = ()
 
     def join(self, later: Moved) -> None:
@@ -106,6 +114,8 @@ class Moved:
         self.lost_max_j += later.lost_max_j
         self.ambiguous |= later.ambiguous
         self.wraps += later.wraps
+        self.peak_w = max(self.peak_w, later.peak_w)
+        self.doubtful_counts += later.doubtful_counts
 
 
 def unwrapped(channel: Channel, before: Edge, after: Edge) -> float | None:
@@ -142,11 +152,12 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges
     ``edges_s`` is the time that reading took around the window: a busy machine can delay it by milliseconds, whose
     energy is counted though it is not the window's, so that it lowers the lower end, and the window is marked where it
     is a noticeable part of it. Where the counter may have wrapped more often, its energy is only bounded by the most
-    that it can draw. Where it was set back, what it drew until then is known up to the last reading before, and
-    afterwards from the first one on: the time between them is taken to have drawn what the rest of the window did on
-    average, and the interval reaches from what was counted to the most that can have been drawn. Where these readings
-    are more than half of the window apart, there are only the bounds, and no energy. A count that has not moved yet is
-    no zero but of a device that may rest: it has an upper bound. A counter of coarse steps (1 J on some platforms) has
+    that it can draw; where a wrap may be none, the interval holds both. Where it was set back, what it drew until then
+    is known up to the last reading before, and afterwards from the first one on: the time between them is taken to have
+    drawn what the rest of the window did on average, and the interval reaches from what was counted to the most that
+    can have been drawn. Where these readings are more than half of the window apart, there are only the bounds, and no
+    energy. A count that has not moved yet is no zero but of a device that may rest: it has an upper bound. A counter of
+    coarse steps (1 J on some platforms) has
     to move only in a window that is longer than a step at 10 W.
     """
     if moved.counts is None:
@@ -190,6 +201,9 @@ def counter_energy(channel: Channel, begin: Edge, end: Edge, moved: Moved, edges
     if moved.ambiguous:
         most_j = max(known.high_j or 0.0, channel.power_max_w * duration_s)
         known = replace(known, high_j=most_j, reasons=(*known.reasons, "wrap-ambiguous"))
+    if moved.doubtful_counts:
+        least_j = max(0.0, (known.low_j or 0.0) - moved.doubtful_counts * channel.count_j)
+        known = replace(known, low_j=least_j, reasons=tuple(dict.fromkeys((*known.reasons, "wrap-ambiguous"))))
     return known
 
 

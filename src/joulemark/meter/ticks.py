@@ -103,7 +103,8 @@ def energy_between(
     lead = unwrapped(channel, before.second, edges[0])
     tail = unwrapped(channel, edges[1], after.first)
     before_w, after_w = before.power_w(channel), after.power_w(channel)
-    if moved.counts is None or moved.lost_s or moved.ambiguous or None in (lead, tail, before_w, after_w):
+    unsure = moved.lost_s or moved.ambiguous or moved.doubtful_counts
+    if moved.counts is None or unsure or None in (lead, tail, before_w, after_w):
         return None
     assert lead is not None
     assert tail is not None

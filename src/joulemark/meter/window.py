@@ -281,7 +281,7 @@ class Window:
         suspended = self._asleep() - self._slept_ns > SUSPENDED_NS
         for channel, moved in zip(counters, self._moved, strict=True):
             if moved.wraps:
-                moved.doubt(channel, (ended_ns - self.began_ns) / 1e9, suspended)
+                moved.doubt(channel, suspended)
         if self._readings is not None:
             self._readings.began_ns, self._readings.ended_ns = self.began_ns, ended_ns
         aligned = self._aligned(ends, ended_ns)
