@@ -29,7 +29,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import wraps
 from types import AsyncGeneratorType, GeneratorType, TracebackType
 
@@ -81,15 +81,17 @@ class _Queries:
     open: bool = False
 
 
-@dataclass(slots=True)
 class _Block:
     """A block that has begun. Only the process that began it reads its counters, one thread after the other."""
 
-    window: Window
-    pid: int = field(default_factory=os.getpid)
-    thread: int = field(default_factory=threading.get_ident)
-    reading: threading.RLock = field(default_factory=threading.RLock)  # a signal's handler may end what it interrupts
-    others_read: bool = False  # threads that did not begin it
+    __slots__ = ("others_read", "pid", "reading", "thread", "window")
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.pid = os.getpid()
+        self.thread = threading.get_ident()
+        self.reading = threading.RLock()  # a signal's handler may end what it interrupts
+        self.others_read = False  # threads that did not begin it
 
 
 class Session:
