@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 WITHIN_S = 20.0
 # What runs these tests may ignore some signals (nohup, a job in the background), and what it starts does so too.
 HEARING = ("env", "--default-signal=INT,TERM,HUP")
+QUIET = "> /dev/null 2>&1"  # it does not hold our pipes, should it outlive what started it
 STOPPING = [signal.SIGTERM, signal.SIGHUP]
 
 
@@ -96,9 +97,10 @@ def test_a_command_with_a_group_of_its_own_gets_it_as_a_group(tmp_path: Path) ->
 def test_a_command_that_ends_well_after_a_signal_is_reported_as_one_that_was_stopped(tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     process = measuring(
-        ["sh", "-c", f"trap 'kill $!; exit 0' TERM; touch {flag}; sleep 77 & wait $!"], "--json", "-r", "3"
+        ["sh", "-c", f"trap 'kill $!; exit 0' TERM; sleep 77 {QUIET} & touch {flag}; wait $!"], "--json", "-r", "3"
     )
     until(flag.exists)
+    time.sleep(0.2)  # what was started has become sleep, which no longer has the shell's handlers
     process.terminate()
     code, out, _ = ended(process)
     found = json.loads(out)
@@ -111,7 +113,7 @@ def test_a_command_that_ends_well_after_a_signal_is_reported_as_one_that_was_sto
 IN_SHELL = """
 trap 'kill $!; exit 130' INT
 echo run >> "$0"
-if [ "$(wc -l < "$0")" -ge "$1" ]; then sleep 77 & wait $!; fi
+if [ "$(wc -l < "$0")" -ge "$1" ]; then sleep 77 > /dev/null 2>&1 & wait $!; fi
 """
 IN_PYTHON = """
 import sys, time
